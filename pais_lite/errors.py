@@ -1,0 +1,153 @@
+"""What can go wrong, by whose turn it is to do something about it.
+
+One root, three branches. The message of every error here is written for the caller of the service: it names what was
+wrong and carries no secret, no address and no trace. Anything that is not a `PaisError` is a bug, and callers are told
+no more than that. Which HTTP status each one becomes is decided in `pais_lite.http.errors`, and nowhere else.
+"""
+
+__all__ = [
+    "CallerError",
+    "ConfigurationError",
+    "Conflict",
+    "DependencyError",
+    "InvalidCredentials",
+    "InvalidRequest",
+    "MaxStepsExceeded",
+    "MemoryUnavailable",
+    "MockResponsesExhausted",
+    "ModelMisbehaved",
+    "ModelUnavailable",
+    "NotFound",
+    "PaisError",
+    "RunFailed",
+    "RunTimedOut",
+    "ServerDraining",
+    "ServiceError",
+    "TooManyRuns",
+]
+
+
+class PaisError(Exception):
+    """The root of every error that this package raises on purpose.
+
+    `code` is a word for programs, `param` the request's field that was wrong, where there is one.
+    """
+
+    code: str | None = None
+    param: str | None = None
+
+    def __init__(self, message: str, *, code: str | None = None, param: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        if code is not None:
+            self.code = code
+        if param is not None:
+            self.param = param
+
+
+# ---------------------------------------------------------------------------------------------- their mistake
+
+
+class CallerError(PaisError):
+    """The request is wrong; the same request will fail again."""
+
+
+class InvalidRequest(CallerError):
+    """A field, a header or the body is not what it has to be."""
+
+
+class InvalidCredentials(CallerError):
+    """No key came along, or none that this server knows."""
+
+    code = "invalid_api_key"
+
+
+class NotFound(CallerError):
+    """There is no such route, model or session."""
+
+    code = "not_found"
+
+
+class Conflict(CallerError):
+    """The request contradicts what is already under way."""
+
+    code = "conflict"
+
+
+# ---------------------------------------------------------------------------------------------- our mistake
+
+
+class ServiceError(PaisError):
+    """The service, its settings or the served agent is at fault."""
+
+    code = "internal_error"
+
+
+class ConfigurationError(ServiceError):
+    """A setting, or the agent that is to be served, cannot work; the message names it and what was expected."""
+
+    code = "configuration_error"
+
+
+class RunFailed(ServiceError):
+    """The agent's own code, such as a tool, raised; the details are in the log."""
+
+    code = "run_failed"
+
+
+class MaxStepsExceeded(ServiceError):
+    """The agent asked the model `AGENTIC_LOOP_MAX_STEPS` times and had no final answer."""
+
+    code = "max_steps_exceeded"
+
+
+class MockResponsesExhausted(ServiceError):
+    """The run asked the mock model more often than `DEBUG_MOCK_RESPONSES` has entries."""
+
+    code = "mock_responses_exhausted"
+
+
+class TooManyRuns(ServiceError):
+    """`MAX_CONCURRENT_RUNS` runs are under way; `retry_after` is a number of seconds."""
+
+    code = "too_many_runs"
+    retry_after = 1
+
+
+class ServerDraining(ServiceError):
+    """The server is about to stop and takes no new runs; `retry_after` is a number of seconds."""
+
+    code = "server_shutdown"
+    retry_after = 2
+
+
+# ---------------------------------------------------------------------------------------------- the network
+
+
+class DependencyError(PaisError):
+    """Something that this service depends on failed; trying later may help."""
+
+
+class ModelUnavailable(DependencyError):
+    """The model endpoint refused, failed or could not be reached; `code` is its status where it sent one."""
+
+    code = "model_unavailable"
+
+
+class ModelMisbehaved(DependencyError):
+    """The model answered, but nothing that the agent could use, within its retries."""
+
+    code = "model_behavior"
+
+
+class RunTimedOut(DependencyError):
+    """The run was still going after `RUN_TIMEOUT` seconds."""
+
+    code = "run_timeout"
+
+
+class MemoryUnavailable(DependencyError):
+    """The memory backend could not be reached; `retry_after` is a number of seconds."""
+
+    code = "memory_unavailable"
+    retry_after = 2
