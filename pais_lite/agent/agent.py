@@ -1,7 +1,7 @@
 """`Agent`: a Pydantic AI agent with a memory, a model from the settings, and runs that speak in events."""
 
 import logging
-import uuid
+import secrets
 from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any, Self
 
@@ -109,12 +109,11 @@ class Agent:
                 request=request,
                 max_steps=self._settings.agentic_loop_max_steps,
                 context_limit=self._settings.memory_context_limit,
-                timeout=self._settings.run_timeout,
                 emit=run.feed.put,
             )
             return await driver.drive(lambda: run.cancel_reason)
 
-        run = Run(work)
+        run = Run(work, timeout=self._settings.run_timeout)
         self._runs.add(run)
         run.add_done_callback(lambda: self._runs.discard(run))
         return run
@@ -202,7 +201,7 @@ class Agent:
     def _read_message(
         self, message: str | Sequence[Mapping[str, Any]], session_id: str | None, stream: bool
     ) -> RunRequest:
-        own_session = session_id or f"session_{uuid.uuid4().hex}"
+        own_session = session_id or f"session_{secrets.token_hex(16)}"
         if isinstance(message, str):
             history = None if session_id else ()
             return RunRequest(prompt=message, session_id=own_session, history=history, stream=stream)

@@ -66,7 +66,6 @@ class RunDriver:
         request: RunRequest,
         max_steps: int,
         context_limit: int,
-        timeout: float,
         emit: Callable[[RunEvent], Awaitable[None]],
     ) -> None:
         self._agent = agent
@@ -76,7 +75,6 @@ class RunDriver:
         self._request = request
         self._max_steps = max_steps
         self._context_limit = context_limit
-        self._timeout = timeout
         self._emit = emit
         self._usage = RunUsage()
         self._step = 0
@@ -128,7 +126,6 @@ class RunDriver:
                 model_settings=request.model_settings,
                 usage=self._usage,
                 usage_limits=UsageLimits(request_limit=self._max_steps),
-                timeout=self._timeout,
                 infer_name=False,
             ) as run:
                 async for node in run:

@@ -16,8 +16,6 @@ def translate(error: Exception, *, max_steps: int) -> errors.PaisError:
     match error:
         case errors.PaisError():
             return error
-        case exceptions.RunTimedOut():
-            return errors.RunTimedOut("the run did not finish in time")
         case exceptions.UsageLimitExceeded():
             return errors.MaxStepsExceeded(f"the agent had no answer after {max_steps} model calls")
         case exceptions.ModelHTTPError(status_code=status):

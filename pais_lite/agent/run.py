@@ -9,7 +9,7 @@ import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable
 
-from pais_lite.errors import PaisError, RunCancelled
+from pais_lite.errors import PaisError, RunCancelled, RunTimedOut
 from pais_lite.events import Failed, Finished, RunEvent
 
 __all__ = ["EventFeed", "Run"]
@@ -33,13 +33,14 @@ class EventFeed:
         while len(self._waiting) >= MAX_WAITING_EVENTS and not self._discarding:
             self._room.clear()
             await self._room.wait()
-        self.put_nowait(event)
-
-    def put_nowait(self, event: RunEvent) -> None:
-        """Add an event, however many are waiting: the last one of a run must never wait for a reader."""
         if not self._discarding:
             self._waiting.append(event)
             self._arrived.set()
+
+    def close(self, ending: Finished | Failed) -> None:
+        """Add the last event, which neither waits for a reader nor is ever discarded."""
+        self._waiting.append(ending)
+        self._arrived.set()
 
     async def take(self) -> list[RunEvent]:
         """Return all that wait, at least one event."""
@@ -59,13 +60,19 @@ class EventFeed:
 
 
 class Run:
-    """One run of an agent, started. The last event of every run is a `Finished` or a `Failed`."""
+    """One run of an agent, started; `timeout` seconds later it is cancelled.
 
-    def __init__(self, work: Callable[["Run"], Awaitable[Finished | Failed]]) -> None:
+    The last event of every run is a `Finished` or a `Failed`.
+    """
+
+    def __init__(self, work: Callable[["Run"], Awaitable[Finished | Failed]], *, timeout: float) -> None:
         self.feed = EventFeed()
         self.cancel_reason: PaisError | None = None
         self._ending: Finished | Failed | None = None
         self._task = asyncio.create_task(self._live(work))
+        # A timer of the loop costs a tenth of what Pydantic AI's own run timeout does, and covers memory as well.
+        too_late = RunTimedOut(f"the run did not finish within {timeout:g} seconds")
+        self._timer = asyncio.get_running_loop().call_later(timeout, self.cancel, too_late)
 
     async def next_events(self) -> list[RunEvent]:
         """Return the events that have come since the last call, at least one. After the last there are no more."""
@@ -96,5 +103,6 @@ class Run:
             if self.cancel_reason is None:
                 raise
         finally:
+            self._timer.cancel()
             if self._ending is not None:
-                self.feed.put_nowait(self._ending)
+                self.feed.close(self._ending)

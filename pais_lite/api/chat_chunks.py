@@ -5,8 +5,8 @@ What is in a chunk, and what is not, follows what the clients of the OpenAI API 
 for usage.
 """
 
+import secrets
 import time
-import uuid
 from typing import Any
 
 from pais_lite.events import Finished, Progress, TextDelta, ThinkingDelta, Usage
@@ -18,7 +18,7 @@ __all__ = ["ChunkWriter", "completion_object", "new_completion_id"]
 
 def new_completion_id() -> str:
     """Return an id that no other answer has."""
-    return f"chatcmpl-{uuid.uuid4().hex}"
+    return f"chatcmpl-{secrets.token_hex(16)}"
 
 
 def completion_object(finished: Finished, *, completion_id: str, model: str) -> dict[str, Any]:

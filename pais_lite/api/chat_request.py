@@ -2,7 +2,7 @@
 
 import math
 import re
-import uuid
+import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar, cast
@@ -52,7 +52,7 @@ def read_chat_request(
     stream_options = _optional(body, "stream_options", dict, {})
     run = RunRequest(
         prompt=conversation.prompt,
-        session_id=session_id or f"session_{uuid.uuid4().hex}",
+        session_id=session_id or f"session_{secrets.token_hex(16)}",
         owner=owner,
         history=None if session_id else tuple(conversation.history),
         instructions=conversation.instructions,

@@ -5,16 +5,20 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from pydantic_core import PydanticSerializationError, to_json
+
 from pais_lite.http.types import HeaderList, Send
 
 __all__ = ["Reply", "Response", "dump_json", "json_response"]
 
-_JSON = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-
 
 def dump_json(value: Any) -> bytes:
-    """Return `value` as compact JSON in UTF-8; a lone surrogate, which UTF-8 cannot hold, becomes its JSON escape."""
-    return _JSON.encode(value).encode("utf-8", "backslashreplace")
+    """Return `value` as compact JSON in UTF-8. What JSON has no word for, such as NaN, becomes null."""
+    try:
+        return to_json(value, inf_nan_mode="null")
+    except PydanticSerializationError:
+        # A lone surrogate, which UTF-8 cannot hold: models do cut an emoji in half. JSON has an escape for it.
+        return json.dumps(value, separators=(",", ":")).encode("ascii")
 
 
 @dataclass(frozen=True, slots=True)

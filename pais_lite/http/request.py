@@ -31,8 +31,8 @@ class Request:
         self.path = _strip_prefix(scope["path"], self.root_path)
         self._scope = scope
         self._receive = receive
+        self.has_disconnected = False
         self._body_ended = False
-        self._disconnected = False
 
     def header(self, name: str) -> str | None:
         """Return the first header of that lower-case name, `None` where there is none."""
@@ -113,9 +113,9 @@ class Request:
 
     async def disconnected(self) -> None:
         """Return when the client has left; until then, never."""
-        while not self._disconnected:
+        while not self.has_disconnected:
             message = await self._receive()
-            self._disconnected = message["type"] == "http.disconnect"
+            self.has_disconnected = message["type"] == "http.disconnect"
 
     @property
     def announces_body(self) -> bool:
@@ -133,7 +133,7 @@ class Request:
     async def _next_piece(self) -> bytes:
         message = await self._receive()
         if message["type"] == "http.disconnect":
-            self._disconnected = self._body_ended = True
+            self.has_disconnected = self._body_ended = True
             raise ClientDisconnected
         self._body_ended = not message.get("more_body", False)
         piece: bytes = message.get("body", b"")

@@ -4,7 +4,7 @@ A memory belongs to one owner: `for_owner` gives the same storage seen by anothe
 visible through the memory of another, so nobody above this floor has to filter.
 """
 
-import uuid
+import secrets
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -34,7 +34,7 @@ class MemoryEvent:
     event_type: str
     content: Any
     metadata: Mapping[str, Any] = field(default_factory=dict)
-    event_id: str = field(default_factory=lambda: f"event_{uuid.uuid4().hex}")
+    event_id: str = field(default_factory=lambda: f"event_{secrets.token_hex(16)}")
     timestamp: datetime = field(default_factory=lambda: datetime.now(UTC))
     extra: Mapping[str, Any] = field(default_factory=dict)
 

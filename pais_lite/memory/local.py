@@ -6,6 +6,7 @@ time is up, is always the first: eviction costs the same however many there are.
 
 from collections import OrderedDict, deque
 from collections.abc import Collection, Iterator, Sequence
+from copy import copy
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from heapq import nlargest
@@ -84,8 +85,8 @@ class LocalMemory(Memory):
 
     def for_owner(self, owner: str) -> "LocalMemory":
         """Return a memory over the same storage that sees the sessions of `owner` and no others."""
-        memory = LocalMemory(app_name=self.app_name, owner=owner)
-        memory._store = self._store
+        memory = copy(self)
+        memory.owner = owner
         return memory
 
     async def append(self, session_id: str, events: Sequence[MemoryEvent]) -> None:
