@@ -8,6 +8,7 @@ from pydantic_ai.profiles.openai import OpenAIModelProfile
 from pydantic_ai.providers.openai import OpenAIProvider
 from pydantic_ai.providers.openai_compatible import OpenAICompatibleProvider
 
+from pais_lite.models.retrying import RetryingTransport
 from pais_lite.settings import Settings
 
 __all__ = ["EndpointModel", "api_base_url"]
@@ -27,16 +28,18 @@ class EndpointModel:
     """One model and one HTTP client for all runs. The client's connections open when they are first needed."""
 
     def __init__(self, url: str, name: str, settings: Settings) -> None:
+        # A stream holds its connection for as long as it lasts; runs are counted elsewhere.
+        limits = httpx2.Limits(max_connections=None, max_keepalive_connections=64)
         self._http_client = httpx2.AsyncClient(
+            transport=RetryingTransport(httpx2.AsyncHTTPTransport(limits=limits)),
             timeout=httpx2.Timeout(settings.model_timeout, connect=min(10.0, settings.model_timeout)),
-            # A stream holds its connection for as long as it lasts; runs are counted elsewhere.
-            limits=httpx2.Limits(max_connections=None, max_keepalive_connections=64),
             follow_redirects=True,
         )
         client = AsyncOpenAI(
             base_url=api_base_url(url),
             api_key=settings.model_api_key or _NO_KEY,
             http_client=self._http_client,
+            max_retries=0,
         )
         self._model = _chat_model(name, client)
 
