@@ -24,7 +24,7 @@ The specification: https://github.com/redis/redis-specifications/blob/master/pro
 
 Strategy: the decoder keeps unfinished aggregates on a stack of its own and never parses a byte of a finished element
 again, and it joins chunks only when the element in hand can be finished. So time is linear however the bytes are cut.
-Runs of bulk strings, the bulk of what memory reads, are cut by one `bytes.split` and verified by one comparison.
+Runs of bulk strings, which is what long replies consist of, take one look-up and one copy per member.
 """
 
 import re
@@ -167,23 +167,26 @@ _STREAMED = {"$": "string", "*": "array", "%": "map", "~": "set", ">": "push", "
 _INTEGER = re.compile(rb"[+-]?[0-9]+")
 # The spec, "Double": an integer part is required, fraction and exponent are not.
 _FLOAT = re.compile(rb"[+-]?(?:[0-9]+(?:\.[0-9]*)?(?:[eE][+-]?[0-9]+)?|inf|nan)")
-# From so many on, one split is cheaper than taking bulk strings one by one.
-_RUN = 4
-# A split copies what follows the run too, so it looks at no more than this at once.
-_WINDOW = 64 * 1024
+# With fewer members to come, the general way is as fast.
+_RUN = 2
+_BEFORE_A_RUN = b"$*%~>|"
+# Lines that make up most of what a server says, with their values.
+_UNCOMMON = object()
+_COMMON: dict[bytes, Reply] = {b"+OK": "OK", b"+QUEUED": "QUEUED", b"_": None, b"#t": True, b"#f": False}
+_COMMON.update((b":%d" % number, number) for number in range(1024))
+# How many headers a decoder remembers, a few hundred kilobytes of them.
+_REMEMBERED = 4096
 
 
 class _Aggregate:
     """An aggregate that is still being read: its type, its members so far and how many are missing."""
 
-    __slots__ = ("items", "kind", "missing", "uniform")
+    __slots__ = ("items", "kind", "missing")
 
     def __init__(self, kind: int, missing: int) -> None:
         self.kind = kind
         self.items: list[Reply] = []
         self.missing = missing
-        # Whether what is left may be a run of bulk strings.
-        self.uniform = True
 
 
 class Decoder:
@@ -212,6 +215,9 @@ class Decoder:
         # Attributes whose value is still to come, with the depth at which it will.
         self._attributes: list[tuple[int, Reply]] = []
         self._failure: ProtocolError | None = None
+        # Headers of bulk strings with the line end before them, by what they announce; and the last one's length.
+        self._sizes: dict[bytes, int] = {}
+        self._width = 0
 
     def feed(self, data: bytes) -> None:
         """Take bytes as they came from the peer, any number of them."""
@@ -219,8 +225,6 @@ class Decoder:
             self._buffer = data
             self._position = 0
             self._missing_line = False
-            if self._stack:
-                self._stack[-1].uniform = True
         elif data:
             self._chunks.append(data)
             self._chunk_bytes += len(data)
@@ -254,8 +258,6 @@ class Decoder:
         self._position = 0
         self._chunks.clear()
         self._chunk_bytes = self._missing_bytes = 0
-        if self._stack:
-            self._stack[-1].uniform = True
         return True
 
     def _parse(self) -> Reply | NeedData:
@@ -263,8 +265,9 @@ class Decoder:
         position = self._position
         stack = self._stack
         find = buffer.find
+        kind = _BULK
         while True:
-            if stack and stack[-1].uniform:
+            if stack and kind in _BEFORE_A_RUN and stack[-1].missing > _RUN and position > 1:
                 position = self._take_run(position, stack[-1])
             end = find(b"\r\n", position)
             if end < 0:
@@ -272,22 +275,23 @@ class Decoder:
             kind = buffer[position]
             start = end + 2
             value: Reply
-            if kind in b"$!=":
-                size = self._length(kind, buffer[position + 1 : end], self._limits.bulk_bytes)
+            if kind == _BULK:
+                header = buffer[position:end]
+                size = self._length(kind, header[1:], self._limits.bulk_bytes)
                 if size < 0:
                     value = None
                 else:
                     end = start + size
                     if len(buffer) < end + 2:
-                        self._position = position
-                        self._missing_bytes = end + 2 - len(buffer)
-                        return NEED_DATA
+                        return self._wait_for_bytes(position, end + 2)
                     if buffer[end] != 13 or buffer[end + 1] != 10:
                         raise ProtocolError("the server sent a bulk string that is longer than announced")
                     value = buffer[start:end]
                     start = end + 2
-                    if kind != _BULK:
-                        value = _bulk_error(value) if kind == _BULK_ERROR else _verbatim(value)
+                    if stack:
+                        self._remember(header, size)
+            elif (value := _COMMON.get(buffer[position:end], _UNCOMMON)) is not _UNCOMMON:
+                pass
             elif kind in _AGGREGATES:
                 count = self._length(kind, buffer[position + 1 : end], self._limits.elements)
                 if count > 0:
@@ -298,6 +302,14 @@ class Decoder:
                     position = start
                     continue
                 value = None if count < 0 else _build(kind, [])
+            elif kind == _VERBATIM or kind == _BULK_ERROR:
+                end = start + self._length(kind, buffer[position + 1 : end], self._limits.bulk_bytes)
+                if len(buffer) < end + 2:
+                    return self._wait_for_bytes(position, end + 2)
+                if buffer[end] != 13 or buffer[end + 1] != 10:
+                    raise ProtocolError("the server sent a bulk string that is longer than announced")
+                value = _bulk_error(buffer[start:end]) if kind == _BULK_ERROR else _verbatim(buffer[start:end])
+                start = end + 2
             else:
                 value = self._scalar(kind, buffer[position + 1 : end])
             position = start
@@ -323,35 +335,51 @@ class Decoder:
                 return value
 
     def _take_run(self, position: int, aggregate: _Aggregate) -> int:
-        """Move a run of bulk strings into the aggregate, all but its last member; return where the run ended.
+        """Move a run of bulk strings into the aggregate, at most all but its last member; return where it ended.
 
-        A split at CRLF yields headers and payloads in turn if no payload holds a CRLF, and if one does, its header
-        announces more than its first piece. So where the headers are what the pieces' lengths demand, all is proven.
+        A header is looked up together with the CRLF before it, which ends the member before. So one look proves type,
+        length and both line ends, and only the end of the last member is left to check.
         """
         buffer = self._buffer
-        while aggregate.missing > _RUN and aggregate.uniform:
-            end = buffer.find(b"\r\n", position)
-            if end < 0:
-                return position
-            header = buffer[position + 1 : end]
-            if buffer[position] != _BULK or not header.isdigit() or len(header) > 18:
-                aggregate.uniform = False
-                return position
-            wanted = aggregate.missing - 1
-            # The members will be about as long as the first; what is left over is for the next turn.
-            window = min((int(header) + 16) * wanted * 5 // 4, _WINDOW, self._limits.bulk_bytes)
-            pieces = buffer[position : position + window].split(b"\r\n", 2 * wanted)
-            taken = (len(pieces) - 1) // 2
-            payloads = pieces[1 : 2 * taken : 2]
-            lengths = list(map(len, payloads))
-            headers = b"\r\n".join(pieces[0 : 2 * taken : 2])
-            if headers != ("$" + "\r\n$".join(map(str, lengths))).encode():
-                aggregate.uniform = False
-                return position
-            aggregate.items += payloads
-            aggregate.missing -= taken
-            position += len(headers) + 2 + sum(lengths) + 2 * taken
-        return position
+        look_up = self._sizes.get
+        width = self._width
+        items = aggregate.items
+        append = items.append
+        already = len(items)
+        here = last = position - 2
+        for _ in range(aggregate.missing - 1):
+            start = here + width
+            size = look_up(buffer[here:start])
+            if size is None:
+                # A header of another width perhaps; else the general way finds out what it is.
+                start = buffer.find(b"\r\n", here + 2) + 2
+                size = look_up(buffer[here:start])
+                if size is None:
+                    break
+                width = start - here
+            last = here
+            here = start + size
+            append(buffer[start:here])
+        taken = len(items) - already
+        if taken and buffer[here : here + 2] != b"\r\n":
+            items.pop()
+            taken -= 1
+            here = last
+        aggregate.missing -= taken
+        return here + 2
+
+    def _remember(self, header: bytes, size: int) -> None:
+        header = b"\r\n%b\r\n" % header
+        self._width = len(header)
+        if header not in self._sizes:
+            if len(self._sizes) >= _REMEMBERED:
+                self._sizes.clear()
+            self._sizes[header] = size
+
+    def _wait_for_bytes(self, position: int, end: int) -> NeedData:
+        self._position = position
+        self._missing_bytes = end - len(self._buffer)
+        return NEED_DATA
 
     def _wait_for_line(self, position: int) -> NeedData:
         self._position = position
@@ -397,9 +425,9 @@ class Decoder:
         if kind == _NUMBER:
             return int(line) if line.isdigit() and len(line) <= 18 else _integer(line, bits=64)
         if kind == _SIMPLE:
-            return _text(line)
+            return _line_text(line)
         if kind == _ERROR:
-            return ServerError(_text(line))
+            return ServerError(_line_text(line))
         if kind == _NULL and not line:
             return None
         if kind == _BOOLEAN and line in {b"t", b"f"}:
@@ -413,7 +441,7 @@ class Decoder:
         raise ProtocolError("the server does not speak RESP")
 
 
-def _text(line: bytes) -> str:
+def _line_text(line: bytes) -> str:
     # The spec, "Simple string": neither CR nor LF inside. What is not UTF-8 survives a round trip all the same.
     if b"\n" in line or b"\r" in line:
         raise ProtocolError("the server sent a line that does not end in CRLF")
