@@ -31,7 +31,7 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import Enum
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, Self, TypeAlias
 
 from pais_lite.resp.errors import ProtocolError, ServerError
 
@@ -86,7 +86,8 @@ class VerbatimString(bytes):
 
     format: str
 
-    def __new__(cls, value: bytes, format: str) -> "VerbatimString":  # noqa: A002 - the spec's word
+    def __new__(cls, value: bytes, format: str) -> Self:  # noqa: A002 - the spec's word
+        """Make one of its text and its format."""
         self = super().__new__(cls, value)
         self.format = format
         return self
@@ -135,7 +136,8 @@ def _encode_argument(argument: Argument) -> bytes:
         return argument.encode()
     if isinstance(argument, bytes | bytearray | memoryview):
         return bytes(argument)
-    if isinstance(argument, int | float) and not isinstance(argument, bool):
+    # bool is an int to Python, and what a caller means by it is unknown.
+    if type(argument) is int or type(argument) is float:
         return repr(argument).encode()
     raise TypeError(f"a command's arguments are bytes, str, int or float, not {type(argument).__name__}")
 
@@ -162,7 +164,16 @@ _SIMPLE, _ERROR, _NUMBER, _BIG_NUMBER, _DOUBLE, _BOOLEAN, _NULL = b"+-:(,#_"
 _MAP, _SET, _PUSH, _ATTRIBUTE = b"%~>|"
 _AGGREGATES = b"*%~>|"
 _TYPES = b"$!=+-:(,#_*%~>|;."
-_STREAMED = {"$": "string", "*": "array", "%": "map", "~": "set", ">": "push", "|": "attribute", "!": "error", "=": "string"}
+_STREAMED = {
+    "$": "string",
+    "*": "array",
+    "%": "map",
+    "~": "set",
+    ">": "push",
+    "|": "attribute",
+    "!": "error",
+    "=": "string",
+}
 
 _INTEGER = re.compile(rb"[+-]?[0-9]+")
 # The spec, "Double": an integer part is required, fraction and exponent are not.
@@ -302,13 +313,15 @@ class Decoder:
                     position = start
                     continue
                 value = None if count < 0 else _build(kind, [])
-            elif kind == _VERBATIM or kind == _BULK_ERROR:
+            elif kind in b"=!":
                 end = start + self._length(kind, buffer[position + 1 : end], self._limits.bulk_bytes)
                 if len(buffer) < end + 2:
                     return self._wait_for_bytes(position, end + 2)
                 if buffer[end] != 13 or buffer[end + 1] != 10:
                     raise ProtocolError("the server sent a bulk string that is longer than announced")
-                value = _bulk_error(buffer[start:end]) if kind == _BULK_ERROR else _verbatim(buffer[start:end])
+                value = (
+                    _bulk_error(buffer[start:end]) if kind == _BULK_ERROR else _verbatim(buffer[start:end])
+                )
                 start = end + 2
             else:
                 value = self._scalar(kind, buffer[position + 1 : end])
