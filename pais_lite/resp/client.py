@@ -1,0 +1,344 @@
+"""The client: a few shared connections to whichever server is the right one now.
+
+What is repeated and what is not: a command that surely did not run is sent again, up to `attempts` times with growing,
+jittered pauses. That is one whose connection failed before it left, and one that the server refused because it is
+loading, read-only, a replica without a primary or not the owner of the key. One that left and got no answer is sent
+again only when the caller said that it may run twice; else the caller gets `OutcomeUnknown`.
+"""
+
+import random
+from collections.abc import Sequence
+from time import monotonic
+from types import TracebackType
+from typing import Self
+
+import anyio
+
+from pais_lite.resp.connection import Connection
+from pais_lite.resp.errors import (
+    ClientClosed,
+    CommandTimedOut,
+    ConnectionFailed,
+    OutcomeUnknown,
+    RespError,
+    ServerError,
+    TransactionAborted,
+)
+from pais_lite.resp.handshake import greet
+from pais_lite.resp.protocol import Argument, Command, Limits, Reply, encode_command, encode_pipeline
+from pais_lite.resp.sentinel import find_primary, verify_primary
+from pais_lite.resp.transport import make_tls_context, open_transport
+from pais_lite.resp.url import Address, RedisUrl, parse_url
+
+__all__ = ["Client"]
+
+# So many callers share one connection before the next is opened: beyond, a turn of the loop gains little by more company.
+_COMPANY = 256
+# A connection that has just answered is not asked whether it is still there.
+_FRESH_SECONDS = 0.05
+_FIRST_PAUSE = 0.05
+_LONGEST_PAUSE = 1.0
+# The server's words for "not run, but it might be in a moment, or elsewhere".
+_REFUSALS = frozenset({"CLUSTERDOWN", "LOADING", "MASTERDOWN", "MOVED", "READONLY", "TRYAGAIN"})
+_MULTI = encode_command(["MULTI"])
+_EXEC = encode_command(["EXEC"])
+
+
+class Client:
+    """Runs commands for any number of tasks of one event loop.
+
+    Nothing is opened before the first command, and nothing runs between commands; `aclose` may be left out only at the
+    cost of a `ResourceWarning`. `connections` is the most that will be open at once; a second one is opened only under
+    load. A connection that was idle for `health_check_seconds` is asked with PING before it gets a command. Raises
+    `InvalidUrl`.
+    """
+
+    def __init__(
+        self,
+        url: str | RedisUrl,
+        *,
+        connections: int = 2,
+        attempts: int = 4,
+        health_check_seconds: float = 30.0,
+        limits: Limits | None = None,
+    ) -> None:
+        self._url = parse_url(url) if isinstance(url, str) else url
+        self._tls = make_tls_context(self._url.tls) if self._url.tls is not None else None
+        self._most_connections = connections
+        self._attempts = attempts
+        self._health_check_seconds = health_check_seconds
+        self._limits = limits
+        self._connections: list[tuple[Connection, Address]] = []
+        # Connections that only owe replies.
+        self._retired: list[Connection] = []
+        # The node that a MOVED named, until it fails.
+        self._moved_to: Address | None = None
+        self._connecting = anyio.Lock()
+        self._failed_dials = 0
+        self._last_failure: RespError | None = None
+        self._closed = False
+        self._random = random.SystemRandom()
+
+    def __repr__(self) -> str:
+        return f"Client({self._url!r})"
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self.aclose()
+
+    async def execute(self, *command: Argument, idempotent: bool = False) -> Reply:
+        """Run one command and return its reply.
+
+        `idempotent` promises that running it twice does no harm. Raises `ServerError` for an error reply, and what
+        `pipeline` raises.
+        """
+        [reply] = await self._perform(encode_command(command), 1, idempotent)
+        if isinstance(reply, ServerError):
+            raise reply
+        return reply
+
+    async def ping(self) -> None:
+        """Have the server answer; raises as `execute`."""
+        await self.execute("PING", idempotent=True)
+
+    async def pipeline(
+        self, commands: Sequence[Command], *, idempotent: bool = False, raise_errors: bool = True
+    ) -> list[Reply]:
+        """Run several commands in one round trip and return their replies; other callers' may run in between.
+
+        An error reply does not keep later commands from running. The first is raised once all have been read, with all
+        replies in its `replies`; without `raise_errors` errors are returned in their places.
+
+        Raises `ConnectionFailed` when nothing ran, `OutcomeUnknown` or `CommandTimedOut` when something may have,
+        `ProtocolError` and `ClientClosed`.
+        """
+        if not commands:
+            return []
+        replies = await self._perform(encode_pipeline(commands), len(commands), idempotent)
+        return _raise_first(replies) if raise_errors else replies
+
+    async def transaction(
+        self, commands: Sequence[Command], *, idempotent: bool = False, raise_errors: bool = True
+    ) -> list[Reply]:
+        """Run several commands in one round trip as MULTI ... EXEC, with nobody's in between; return their replies.
+
+        Raises `TransactionAborted` when the server refused a command while queueing, so that none ran. A command that
+        fails in EXEC does not undo the others; its error is raised or returned as `pipeline` does. Raises as that.
+        """
+        if not commands:
+            return []
+        data = b"".join((_MULTI, encode_pipeline(commands), _EXEC))
+        answers = await self._perform(data, len(commands) + 2, idempotent, transaction=True)
+        if isinstance(answers[0], ServerError):
+            # Without MULTI the commands ran, or failed, each for itself.
+            answers[0].replies = answers[1:-1]
+            raise answers[0]
+        replies: Reply = answers[-1]
+        if isinstance(replies, ServerError):
+            queueing = answers[1:-1]
+            reasons = [answer.message for answer in queueing if isinstance(answer, ServerError)]
+            aborted = TransactionAborted("; ".join([replies.message, *reasons]))
+            aborted.replies = queueing
+            raise aborted
+        return _raise_first(replies) if raise_errors else list(replies)
+
+    async def aclose(self) -> None:
+        """Close every connection; commands under way raise `ClientClosed`, as do later ones."""
+        self._closed = True
+        for connection, _ in self._connections:
+            connection.close()
+        for connection in self._retired:
+            connection.close()
+        self._connections.clear()
+        self._retired.clear()
+
+    async def _perform(
+        self, data: bytes, count: int, idempotent: bool, *, transaction: bool = False
+    ) -> list[Reply]:
+        """Send, and send again what may be sent again."""
+        attempt = 1
+        while True:
+            try:
+                # The way that nearly every command takes waits for nothing but the reply.
+                connection = self._pick()
+                if connection is None or self._is_due(connection):
+                    connection = await self._connect()
+                replies = await connection.request(data, count)
+            except ConnectionFailed:
+                if attempt >= self._attempts:
+                    raise
+            except CommandTimedOut:
+                raise
+            except OutcomeUnknown:
+                if not idempotent or attempt >= self._attempts:
+                    raise
+            else:
+                refusal = _refusal(replies, transaction)
+                if refusal is None or attempt >= self._attempts:
+                    return replies
+                if self._follow(refusal, connection):
+                    attempt += 1
+                    continue
+            await self._pause(attempt)
+            attempt += 1
+
+    def _pick(self) -> Connection | None:
+        """Choose the least busy connection, unless it is time for another one."""
+        best: Connection | None = None
+        for connection, _ in self._connections:
+            if connection.failure is None and (best is None or connection.waiting < best.waiting):
+                best = connection
+        if best is None or best.waiting < _COMPANY or self._connecting.locked():
+            return best
+        return best if len(self._connections) >= self._most_connections else None
+
+    def _is_due(self, connection: Connection) -> bool:
+        """Tell whether to make sure that an idle connection is still there."""
+        if connection.waiting:
+            return False
+        idle = monotonic() - connection.last_used
+        return idle > _FRESH_SECONDS and (idle > self._health_check_seconds or not connection.looks_alive())
+
+    async def _connect(self) -> Connection:
+        """Return a connection that is known to work, opened by this task or by another meanwhile."""
+        failed_dials = self._failed_dials
+        async with self._connecting:
+            if self._closed:
+                raise ClientClosed("the Redis client is closed")
+            if self._last_failure is not None and self._failed_dials != failed_dials:
+                # Another task tried while this one stood in line; the line need not try one by one.
+                raise ConnectionFailed(self._last_failure.message) from self._last_failure
+            spare = await self._check_idle()
+            if spare is not None and (
+                spare.waiting < _COMPANY or len(self._connections) >= self._most_connections
+            ):
+                return spare
+            try:
+                connection = await self._dial()
+            except RespError as exc:
+                self._failed_dials += 1
+                self._last_failure = exc
+                if spare is not None and spare.failure is None:
+                    return spare
+                raise
+            self._last_failure = None
+            return connection
+
+    async def _check_idle(self) -> Connection | None:
+        """Drop connections that are dead, those included that only PING can tell; return one that is not."""
+        for connection, _ in self._connections:
+            if self._is_due(connection) and connection.failure is None:
+                try:
+                    await connection.request(encode_command(["PING"]), 1)
+                except RespError:
+                    # It is dead, which is what we wanted to know; the loop below drops it.
+                    connection.close()
+        self._connections = [entry for entry in self._connections if entry[0].failure is None]
+        return min((entry[0] for entry in self._connections), key=lambda each: each.waiting, default=None)
+
+    async def _dial(self) -> Connection:
+        url = self._url
+        address = self._moved_to
+        # A moved-to node that cannot be reached has moved on, or died: the URL knows better then.
+        self._moved_to = None
+        sentinel = address is None and url.service is not None
+        if address is None:
+            address = await find_primary(url, self._tls) if sentinel else url.addresses[0]
+        transport = await open_transport(address, self._tls, url.connect_timeout)
+        connection = Connection(transport, url.connect_timeout, self._limits)
+        try:
+            await greet(
+                connection,
+                username=url.username,
+                password=url.password,
+                client_name=url.client_name,
+                database=url.database,
+            )
+            if sentinel:
+                await verify_primary(connection, address)
+        except OutcomeUnknown as exc:
+            connection.close()
+            raise ConnectionFailed(
+                "the connection to the Redis server was lost", address=str(address)
+            ) from exc
+        except BaseException:
+            connection.close()
+            raise
+        if self._closed:
+            connection.close()
+            raise ClientClosed("the Redis client was closed")
+        connection.timeout = url.command_timeout
+        if not sentinel and address not in url.addresses:
+            self._moved_to = address
+        self._connections.append((connection, address))
+        return connection
+
+    def _follow(self, refusal: ServerError, connection: Connection) -> bool:
+        """Turn to where the command will run; return whether it is worth trying at once."""
+        if refusal.word == "MOVED":
+            address = _moved_address(refusal, self._address_of(connection))
+            if address is None:
+                return False
+            self._moved_to = address
+            for entry in self._connections[:]:
+                if entry[1] != address:
+                    self._drop(entry[0])
+            return True
+        if refusal.word == "READONLY":
+            # It was the primary once. A sentinel, or the name's new address, leads to the one that is.
+            self._moved_to = None
+            self._drop(connection)
+        return False
+
+    def _address_of(self, connection: Connection) -> Address:
+        return next(
+            (entry[1] for entry in self._connections if entry[0] is connection), self._url.addresses[0]
+        )
+
+    def _drop(self, connection: Connection) -> None:
+        """Give a connection nothing new; replies that are still to come arrive."""
+        self._connections = [entry for entry in self._connections if entry[0] is not connection]
+        connection.retire()
+        self._retired = [each for each in (*self._retired, connection) if each.failure is None]
+
+    async def _pause(self, attempt: int) -> None:
+        """Wait twice as long as the last time, give or take: clients that failed together shall not return together."""
+        longest = min(_FIRST_PAUSE * 2 ** (attempt - 1), _LONGEST_PAUSE)
+        await anyio.sleep(self._random.uniform(longest / 2, longest))
+
+
+def _refusal(replies: list[Reply], transaction: bool) -> ServerError | None:
+    """Return the error for which none of the commands ran and all may be sent again, if that is so."""
+    last = replies[-1]
+    if not isinstance(last, ServerError):
+        return None
+    if not transaction:
+        # Where some commands of a pipeline ran, sending only the others again would change their order.
+        refused = all(isinstance(reply, ServerError) and reply.word in _REFUSALS for reply in replies)
+        return last if refused else None
+    if replies[0] != "OK":
+        return None
+    if last.word in _REFUSALS:
+        return last
+    refusals = (reply for reply in replies if isinstance(reply, ServerError) and reply.word in _REFUSALS)
+    return next(refusals, None) if last.word == "EXECABORT" else None
+
+
+def _moved_address(refusal: ServerError, asked: Address) -> Address | None:
+    """Read `MOVED slot host:port`; no host means the one that was asked."""
+    host, _, port = refusal.message.split(" ")[-1].rpartition(":")
+    if not port.isdigit() or len(port) > 5:
+        return None
+    return Address(host or asked.host, int(port))
+
+
+def _raise_first(replies: list[Reply]) -> list[Reply]:
+    for reply in replies:
+        if isinstance(reply, ServerError):
+            reply.replies = replies
+            raise reply
+    return replies
