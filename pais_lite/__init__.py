@@ -2,7 +2,7 @@
 
 from pais_lite.agent import Agent
 from pais_lite.deps import AgentDeps
-from pais_lite.memory import LocalMemory, Memory, MemoryEvent, NullMemory, SessionMemory
+from pais_lite.memory import LocalMemory, Memory, MemoryEvent, NullMemory, RedisMemory, SessionMemory
 from pais_lite.server import AgentServer, serve
 from pais_lite.settings import Settings
 
@@ -14,6 +14,7 @@ __all__ = [
     "Memory",
     "MemoryEvent",
     "NullMemory",
+    "RedisMemory",
     "SessionMemory",
     "Settings",
     "serve",

@@ -23,7 +23,7 @@ from pais_lite.errors import InvalidCredentials, ServerDraining
 from pais_lite.http import ClientDisconnected, Reply, Request, Response, Route, Router, error_response
 from pais_lite.http.cors import cors_headers, preflight_headers
 from pais_lite.http.types import Receive, Scope, Send
-from pais_lite.memory import LocalMemory, Memory, NullMemory
+from pais_lite.memory import LocalMemory, Memory, NullMemory, RedisMemory
 from pais_lite.memory.base import DEFAULT_OWNER
 from pais_lite.settings import ApiKey, Settings
 
@@ -207,6 +207,15 @@ def _usable_name(name: str | None) -> str:
 def _make_memory(name: str, settings: Settings) -> Memory:
     if not settings.memory_enabled or settings.memory_type == "null":
         return NullMemory(app_name=name)
+    if settings.memory_redis_url is not None and settings.memory_type == "redis":
+        return RedisMemory(
+            settings.memory_redis_url,
+            app_name=name,
+            max_sessions=settings.memory_max_sessions,
+            max_session_events=settings.memory_max_session_events,
+            ttl_hours=settings.memory_ttl_hours,
+            retry_seconds=settings.shutdown_grace_seconds,
+        )
     return LocalMemory(
         app_name=name,
         max_sessions=settings.memory_max_sessions,

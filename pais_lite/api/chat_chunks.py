@@ -9,8 +9,8 @@ import secrets
 import time
 from typing import Any
 
+from pais_lite.encoding import dump_json
 from pais_lite.events import Finished, Progress, TextDelta, ThinkingDelta, Usage
-from pais_lite.http.reply import dump_json
 from pais_lite.http.sse import data_event
 
 __all__ = ["ChunkWriter", "completion_object", "new_completion_id"]

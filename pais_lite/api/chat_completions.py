@@ -9,10 +9,10 @@ from pais_lite.api.admission import Admission
 from pais_lite.api.call import Call
 from pais_lite.api.chat_chunks import ChunkWriter, completion_object, new_completion_id
 from pais_lite.api.chat_request import ChatRequest, read_chat_request
+from pais_lite.encoding import dump_json
 from pais_lite.errors import RunCancelled
 from pais_lite.events import Failed, Finished, Progress, RunEvent, TextDelta, ThinkingDelta
 from pais_lite.http import error_body, error_response, json_response, sse
-from pais_lite.http.reply import dump_json
 from pais_lite.settings import Settings
 
 __all__ = ["ChatCompletions"]

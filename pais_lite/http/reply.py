@@ -1,24 +1,13 @@
 """What goes back to the client: a response as a value, and the outbound half of one request that sends it."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from pydantic_core import PydanticSerializationError, to_json
-
+from pais_lite.encoding import dump_json
 from pais_lite.http.types import HeaderList, Send
 
-__all__ = ["Reply", "Response", "dump_json", "json_response"]
-
-
-def dump_json(value: Any) -> bytes:
-    """Return `value` as compact JSON in UTF-8. What JSON has no word for, such as NaN, becomes null."""
-    try:
-        return to_json(value, inf_nan_mode="null")
-    except PydanticSerializationError:
-        # A lone surrogate, which UTF-8 cannot hold: models do cut an emoji in half. JSON has an escape for it.
-        return json.dumps(value, separators=(",", ":")).encode("ascii")
+__all__ = ["Reply", "Response", "json_response"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 from pais_lite.memory.base import CONVERSATION_EVENTS, Memory, MemoryEvent, SessionMemory, SessionPage
 from pais_lite.memory.local import LocalMemory
 from pais_lite.memory.null import NullMemory
+from pais_lite.memory.redis import RedisMemory
 
 __all__ = [
     "CONVERSATION_EVENTS",
@@ -10,6 +11,7 @@ __all__ = [
     "Memory",
     "MemoryEvent",
     "NullMemory",
+    "RedisMemory",
     "SessionMemory",
     "SessionPage",
 ]

@@ -1,19 +1,25 @@
 """What every backend promises."""
 
-from collections.abc import Callable
+from collections.abc import AsyncIterator
 
 import pytest
 from pydantic_ai.messages import ModelRequest, ModelResponse
 
-from pais_lite import LocalMemory, Memory, MemoryEvent
+from pais_lite import LocalMemory, Memory, MemoryEvent, RedisMemory
+from tests.support.valkey import ValkeyServer
 
 pytestmark = pytest.mark.anyio
 
 
-@pytest.fixture(params=[LocalMemory])
-def memory(request: pytest.FixtureRequest) -> Memory:
-    make: Callable[[], Memory] = request.param
-    return make()
+@pytest.fixture(params=["local", "redis"])
+async def memory(request: pytest.FixtureRequest) -> AsyncIterator[Memory]:
+    if request.param == "local":
+        yield LocalMemory()
+        return
+    server: ValkeyServer = request.getfixturevalue("valkey")
+    memory = RedisMemory(server.url, retry_seconds=2)
+    yield memory
+    await memory.aclose()
 
 
 async def _converse(memory: Memory, session_id: str, turns: int) -> None:

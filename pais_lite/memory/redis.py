@@ -1,0 +1,369 @@
+"""`RedisMemory`: sessions that outlive the process and are shared by its replicas.
+
+Per owner and session, a hash holds what is known of the session and a list its events as JSON; per owner, a sorted set
+holds the session ids by the microsecond of their last event. All keys of an agent carry one hash tag, so that they live
+in one slot of a cluster, and all expire when nothing was written for the TTL.
+
+Each append is one transaction in one round trip, and opening a turn reads the context in the same one. An append whose
+outcome the network swallowed is made sure of: the session is read, and only what is not there is sent again. Should the
+first attempt still arrive after that, its events are there twice, and reading gives each only once, by its id.
+"""
+
+import logging
+from collections.abc import AsyncIterator, Collection, Iterable, Sequence
+from contextlib import asynccontextmanager
+from copy import copy
+from datetime import UTC, datetime, timedelta
+from heapq import merge
+from itertools import count
+
+import anyio
+
+from pais_lite.encoding import dump_json, load_json
+from pais_lite.errors import InvalidRequest, MemoryUnavailable
+from pais_lite.memory.base import (
+    CONVERSATION_EVENTS,
+    DEFAULT_OWNER,
+    Memory,
+    MemoryEvent,
+    SessionMemory,
+    SessionPage,
+)
+from pais_lite.resp import Client, Command, OutcomeUnknown, Reply, RespError, to_dict
+
+__all__ = ["RedisMemory"]
+
+_log = logging.getLogger("pais_lite.memory")
+
+# Events read to find the last few of a conversation: enough that its turns may have used some tools each.
+_WINDOW_PER_EVENT = 8
+_SMALLEST_WINDOW = 32
+# Sessions looked at in one round trip where all of them may have to be.
+_SESSIONS_AT_ONCE = 50
+_FIRST_PAUSE = 0.1
+_LONGEST_PAUSE = 1.0
+
+
+class RedisMemory(Memory):
+    """The sessions of one agent in Redis, Valkey, or anything else that speaks RESP.
+
+    `url` is as `pais_lite.resp` reads it. At most `max_session_events` events of a session are kept, the oldest
+    forgotten first; beyond `max_sessions`, the sessions longest unused leave the listing and expire with their TTL. An
+    append that fails is tried again for `retry_seconds`.
+
+    Raises:
+        InvalidUrl: the URL cannot be used.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        max_sessions: int = 1000,
+        max_session_events: int = 500,
+        ttl_hours: float = 24,
+        retry_seconds: float = 25,
+        app_name: str = "agent",
+        owner: str = DEFAULT_OWNER,
+    ) -> None:
+        self.app_name = app_name
+        self.owner = owner
+        self._client = Client(url)
+        self._max_sessions = max_sessions
+        self._max_session_events = max_session_events
+        self._ttl_seconds = max(1, round(ttl_hours * 3600))
+        self._retry_seconds = retry_seconds
+
+    def for_owner(self, owner: str) -> "RedisMemory":
+        """Return a memory over the same connections that sees the sessions of `owner` and no others."""
+        memory = copy(self)
+        memory.owner = owner
+        return memory
+
+    async def append(self, session_id: str, events: Sequence[MemoryEvent]) -> None:
+        """Add the events to the end of a session, all or none, creating the session where there is none."""
+        deadline = anyio.current_time() + self._retry_seconds
+        pause, missing = _FIRST_PAUSE, list(events)
+        may_have_run = False
+        while missing:
+            try:
+                if may_have_run:
+                    stored = {
+                        event.event_id for event in await self._read(session_id, -self._max_session_events)
+                    }
+                    missing = [event for event in missing if event.event_id not in stored]
+                    may_have_run = False
+                    continue
+                await self._client.transaction(self._append_commands(session_id, missing))
+                return
+            except RespError as exc:
+                may_have_run = may_have_run or isinstance(exc, OutcomeUnknown)
+                if anyio.current_time() + pause > deadline:
+                    _log.error("session %s: %d events could not be stored: %r", session_id, len(missing), exc)
+                    raise _unavailable() from exc
+            await anyio.sleep(pause)
+            pause = min(pause * 2, _LONGEST_PAUSE)
+
+    async def open_turn(self, session_id: str, turn: MemoryEvent, context_limit: int) -> list[MemoryEvent]:
+        """Add the turn that is to be answered, and return the `context_limit` conversation events before it.
+
+        Not tried again by itself: nobody has seen anything of the turn yet, and its sender had better know at once.
+        """
+        window = max(_SMALLEST_WINDOW, context_limit * _WINDOW_PER_EVENT)
+        read: Command = ("LRANGE", self._events_key(session_id), -window, -1)
+        async with _translated():
+            replies = await self._client.transaction([read, *self._append_commands(session_id, [turn])])
+        events = _decode(replies[0])
+        found = [event for event in events if event.event_type in CONVERSATION_EVENTS]
+        length = replies[1]
+        if len(found) < context_limit and isinstance(length, int) and length > window + 1:
+            # A turn that used very many tools filled the window.
+            earlier = await self.get_events(session_id, context_limit + 1, CONVERSATION_EVENTS)
+            found = [event for event in earlier if event.event_id != turn.event_id]
+        return found[-context_limit:] if context_limit else []
+
+    async def get_events(
+        self, session_id: str, limit: int | None = None, event_types: Collection[str] | None = None
+    ) -> list[MemoryEvent]:
+        """Return the last `limit` events of the given types, oldest first; an unknown session has none."""
+        first = 0 if limit is None or event_types is not None else -limit
+        if limit == 0:
+            return []
+        async with _translated():
+            if limit is not None and event_types is not None:
+                window = max(_SMALLEST_WINDOW, limit * _WINDOW_PER_EVENT)
+                events = _of_types(await self._read(session_id, -window), event_types)
+                if len(events) >= limit:
+                    return events[-limit:]
+            events = _of_types(await self._read(session_id, first), event_types)
+        return events if limit is None else events[-limit:]
+
+    async def recent_events(self, limit: int) -> list[MemoryEvent]:
+        """Return the newest `limit` events over all sessions of the owner, oldest first."""
+        newest: list[MemoryEvent] = []
+        async with _translated():
+            async for batch in self._sessions_by_time():
+                commands: list[Command] = [
+                    ("LRANGE", self._events_key(name), -limit, -1) for name, _ in batch
+                ]
+                replies = await self._client.pipeline(commands, idempotent=True)
+                streams = [newest, *(_decode(reply) for reply in replies)]
+                newest = list(merge(*streams, key=lambda event: event.timestamp))[-limit:]
+                # The sessions come latest first, so once one is older than all we have, so are the rest.
+                if len(newest) == limit and batch[-1][1] < _microseconds(newest[0].timestamp):
+                    break
+        return newest
+
+    async def get_or_create_session(self, session_id: str) -> SessionMemory:
+        """Return the session, creating it where there is none; two who do so at once get the same one."""
+        now = datetime.now(UTC)
+        key, index = self._session_key(session_id), self._index_key()
+        commands: list[Command] = [
+            ("HSETNX", key, "created_at", now.isoformat()),
+            ("HSETNX", key, "updated_at", now.isoformat()),
+            ("EXPIRE", key, self._ttl_seconds),
+            ("ZADD", index, "NX", _microseconds(now), session_id),
+            ("EXPIRE", index, self._ttl_seconds),
+            ("HGETALL", key),
+            ("LLEN", self._events_key(session_id)),
+        ]
+        async with _translated():
+            replies = await self._client.transaction(commands, idempotent=True)
+        session = self._maybe_session(session_id, replies[-2], replies[-1])
+        assert session is not None
+        return session
+
+    async def get_session(self, session_id: str) -> SessionMemory | None:
+        """Return the session, `None` where there is none."""
+        async with _translated():
+            return (await self._describe([session_id]))[0]
+
+    async def list_sessions(self, limit: int = 100, cursor: str | None = None) -> SessionPage:
+        """Return the sessions of the owner, the latest updated first, from where `cursor` left off."""
+        found: list[tuple[str, int]] = []
+        async with _translated():
+            async for batch in self._sessions_by_time(
+                before=None if cursor is None else _position_of(cursor)
+            ):
+                found += batch
+                if len(found) > limit:
+                    break
+            described = await self._describe([name for name, _ in found[:limit]])
+        last = found[limit - 1] if len(found) > limit else None
+        # A session may expire between the two looks.
+        sessions = [session for session in described if session is not None]
+        return SessionPage(sessions, f"{last[1]}~{last[0]}" if last else None)
+
+    async def delete_session(self, session_id: str) -> bool:
+        """Forget a session and its events; return whether there was one."""
+        commands: list[Command] = [
+            ("DEL", self._session_key(session_id), self._events_key(session_id)),
+            ("ZREM", self._index_key(), session_id),
+        ]
+        async with _translated():
+            replies = await self._client.transaction(commands, idempotent=True)
+        return any(replies)
+
+    async def cleanup_old_sessions(self, max_age_hours: float) -> int:
+        """Forget the sessions that were last written to longer ago than that; return how many there were."""
+        moment = _microseconds(datetime.now(UTC) - timedelta(hours=max_age_hours))
+        async with _translated():
+            names = await self._client.execute("ZRANGEBYSCORE", self._index_key(), "-inf", f"({moment}")
+            for name in map(_text, names):
+                # The score is asked once more, so that a session which is written to meanwhile stays.
+                score = await self._client.execute("ZSCORE", self._index_key(), name)
+                if score is not None and float(score) < moment:
+                    await self.delete_session(name)
+        return len(names)
+
+    async def get_memory_stats(self) -> dict[str, int]:
+        """Return `total_sessions`, `total_events` and `avg_events_per_session` of the owner."""
+        sessions = events = 0
+        async with _translated():
+            async for batch in self._sessions_by_time():
+                commands: list[Command] = [("LLEN", self._events_key(name)) for name, _ in batch]
+                lengths = await self._client.pipeline(commands, idempotent=True)
+                sessions += len(batch)
+                events += sum(length for length in lengths if isinstance(length, int))
+        return {
+            "total_sessions": sessions,
+            "total_events": events,
+            "avg_events_per_session": events // sessions if sessions else 0,
+        }
+
+    async def check(self) -> None:
+        """Return when the server answers; raises `MemoryUnavailable` when it does not."""
+        async with _translated():
+            await self._client.ping()
+
+    async def aclose(self) -> None:
+        """Close the connections, which memories of other owners share."""
+        await self._client.aclose()
+
+    # ---------------------------------------------------------------------------------------------- keys and commands
+
+    def _session_key(self, session_id: str) -> str:
+        return f"pais:{{{self.app_name}}}:session:{self.owner}:{session_id}"
+
+    def _events_key(self, session_id: str) -> str:
+        return f"pais:{{{self.app_name}}}:events:{self.owner}:{session_id}"
+
+    def _index_key(self) -> str:
+        return f"pais:{{{self.app_name}}}:sessions:{self.owner}"
+
+    def _append_commands(self, session_id: str, events: Iterable[MemoryEvent]) -> list[Command]:
+        now = datetime.now(UTC)
+        session, listed, index = (
+            self._session_key(session_id),
+            self._events_key(session_id),
+            self._index_key(),
+        )
+        expired = _microseconds(now) - self._ttl_seconds * 1_000_000
+        return [
+            ("RPUSH", listed, *(dump_json(event.to_dict()) for event in events)),
+            ("LTRIM", listed, -self._max_session_events, -1),
+            ("EXPIRE", listed, self._ttl_seconds),
+            ("HSETNX", session, "created_at", now.isoformat()),
+            ("HSET", session, "updated_at", now.isoformat()),
+            ("EXPIRE", session, self._ttl_seconds),
+            ("ZADD", index, _microseconds(now), session_id),
+            ("ZREMRANGEBYSCORE", index, "-inf", f"({expired}"),
+            ("ZREMRANGEBYRANK", index, 0, -self._max_sessions - 1),
+            ("EXPIRE", index, self._ttl_seconds),
+        ]
+
+    async def _read(self, session_id: str, first: int) -> list[MemoryEvent]:
+        return _decode(
+            await self._client.execute("LRANGE", self._events_key(session_id), first, -1, idempotent=True)
+        )
+
+    async def _describe(self, names: Sequence[str]) -> list[SessionMemory | None]:
+        commands: list[Command] = []
+        for name in names:
+            commands += [("HGETALL", self._session_key(name)), ("LLEN", self._events_key(name))]
+        replies = await self._client.pipeline(commands, idempotent=True)
+        return [
+            self._maybe_session(name, replies[2 * place], replies[2 * place + 1])
+            for place, name in enumerate(names)
+        ]
+
+    def _maybe_session(self, session_id: str, reply: Reply, length: Reply) -> SessionMemory | None:
+        fields = {_text(name): _text(value) for name, value in to_dict(reply).items()}
+        if not fields:
+            return None
+        return SessionMemory(
+            session_id=session_id,
+            user_id=self.owner,
+            app_name=self.app_name,
+            created_at=datetime.fromisoformat(fields["created_at"]),
+            updated_at=datetime.fromisoformat(fields["updated_at"]),
+            event_count=length,
+        )
+
+    async def _sessions_by_time(
+        self, before: tuple[int, str] | None = None
+    ) -> AsyncIterator[list[tuple[str, int]]]:
+        """Yield the ids of the owner's sessions and their scores, the latest first, some at a time."""
+        highest = "+inf" if before is None else str(before[0])
+        for offset in count(step=_SESSIONS_AT_ONCE):
+            reply = await self._client.execute(
+                *("ZREVRANGEBYSCORE", self._index_key(), highest, "-inf", "WITHSCORES"),
+                *("LIMIT", offset, _SESSIONS_AT_ONCE),
+                idempotent=True,
+            )
+            found = _scored(reply)
+            # Of those with the very score of the cursor, the ones up to its session have been told already.
+            batch = [entry for entry in found if before is None or (entry[1], entry[0]) < before]
+            if batch:
+                yield batch
+            if len(found) < _SESSIONS_AT_ONCE:
+                return
+
+
+@asynccontextmanager
+async def _translated() -> AsyncIterator[None]:
+    """Say in memory's words what the client could not do."""
+    try:
+        yield
+    except RespError as exc:
+        _log.warning("the memory backend failed: %r", exc)
+        raise _unavailable() from exc
+
+
+def _unavailable() -> MemoryUnavailable:
+    return MemoryUnavailable("the memory of this agent cannot be reached at the moment")
+
+
+def _microseconds(moment: datetime) -> int:
+    return round(moment.timestamp() * 1_000_000)
+
+
+def _position_of(cursor: str) -> tuple[int, str]:
+    score, tilde, session_id = cursor.partition("~")
+    if not tilde or not score.isascii() or not score.isdecimal() or len(score) > 16:
+        raise InvalidRequest("cursor is not one of this listing's", param="cursor")
+    return int(score), session_id
+
+
+def _decode(reply: Reply) -> list[MemoryEvent]:
+    """Read events; one that a repeated append stored twice counts where it stands first."""
+    events: dict[str, MemoryEvent] = {}
+    for text in reply:
+        event = MemoryEvent.from_dict(load_json(text))
+        events.setdefault(event.event_id, event)
+    return list(events.values())
+
+
+def _of_types(events: list[MemoryEvent], event_types: Collection[str] | None) -> list[MemoryEvent]:
+    return events if event_types is None else [event for event in events if event.event_type in event_types]
+
+
+def _scored(reply: Reply) -> list[tuple[str, int]]:
+    """Read members with scores: pairs in RESP3, a flat list of bulk strings in RESP2."""
+    if reply and not isinstance(reply[0], list):
+        reply = list(zip(reply[::2], reply[1::2], strict=True))
+    return [(_text(member), int(float(score))) for member, score in reply]
+
+
+def _text(reply: Reply) -> str:
+    return reply.decode() if isinstance(reply, bytes) else str(reply)
