@@ -26,7 +26,8 @@ from pais_lite.errors import InvalidRequest
 
 __all__ = ["Conversation", "read_conversation"]
 
-_USER_ROLES = frozenset({"user", "task-delegation"})
+# Not a set: a role can be anything that JSON has, and a list has no hash.
+_USER_ROLES = ("user", "task-delegation")
 _ROLES = ("system", "developer", "user", "assistant", "tool", "task-delegation")
 _AUDIO_TYPES = {"wav": "audio/wav", "mp3": "audio/mpeg"}
 
