@@ -65,8 +65,11 @@ class Request:
             ClientDisconnected: the client left.
         """
         declared = self.header("content-length")
-        if declared is not None and declared.isdecimal() and int(declared) > limit:
-            raise BodyTooLarge(limit)
+        if declared is not None and declared.isdecimal():
+            digits = declared.lstrip("0")
+            # Longer numbers are larger ones; `int` refuses those of thousands of digits.
+            if len(digits) > len(str(limit)) or int(digits or "0") > limit:
+                raise BodyTooLarge(limit)
         pieces: list[bytes] = []
         size = 0
         while not self._body_ended:
