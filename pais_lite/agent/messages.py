@@ -57,11 +57,15 @@ def read_conversation(messages: object) -> Conversation:
     conversation = Conversation()
     instructions: list[str] = []
     calls: dict[str, str] = {}
+    unanswered: set[str] = set()
     last = len(messages) - 1
     for place, message in enumerate(messages):
         if not isinstance(message, Mapping):
             raise _wrong("has to be an object", place)
         role = message.get("role")
+        if unanswered and role != "tool":
+            # A model endpoint would refuse such a history, and Pydantic AI does.
+            raise _wrong("the results of the tool calls before it are missing", place)
         if role in ("system", "developer"):
             instructions.append(_read_text(message.get("content"), place))
         elif role in _USER_ROLES:
@@ -71,9 +75,13 @@ def read_conversation(messages: object) -> Conversation:
             else:
                 conversation.history.append(ModelRequest(parts=[UserPromptPart(content)]))
         elif role == "assistant":
-            conversation.history.append(ModelResponse(parts=_read_answer(message, place, calls)))
+            answer = _read_answer(message, place, calls)
+            unanswered = {part.tool_call_id for part in answer if isinstance(part, ToolCallPart)}
+            conversation.history.append(ModelResponse(parts=answer))
         elif role == "tool":
-            conversation.history.append(ModelRequest(parts=[_read_tool_result(message, place, calls)]))
+            result = _read_tool_result(message, place, calls)
+            unanswered.discard(result.tool_call_id)
+            conversation.history.append(ModelRequest(parts=[result]))
         else:
             raise _wrong(f"role has to be one of {', '.join(_ROLES)}", place)
     conversation.instructions = "\n\n".join(text for text in instructions if text) or None
