@@ -219,9 +219,7 @@ class RunDriver:
                     if not isinstance(error, RunCancelled):
                         await self._emit(self._progress(call, "failed", began))
         except Exception as exc:  # noqa: BLE001 - a memory may be the user's own, and raise anything
-            _log.error(
-                "session %s: the error %r could not be told: %r", self._request.session_id, error, exc
-            )
+            _log.error("session %s: the error %r could not be told: %r", self._request.session_id, error, exc)
         return Failed(error=error, usage=self._usage_so_far())
 
     def _progress(

@@ -98,7 +98,7 @@ class Run:
             self._ending = Failed(error=self.cancel_reason or RunCancelled("the run was cancelled"))
             if self.cancel_reason is None:
                 raise
-        except Exception:
+        except Exception:  # noqa: BLE001 - whatever it was, somebody waits for it
             # Nobody awaits this task: an end without an event would leave everybody who listens waiting.
             _log.exception("the run ended without a last event")
             self._ending = Failed(error=RunFailed("the agent failed while working on this request"))
