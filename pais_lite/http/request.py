@@ -122,7 +122,9 @@ class Request:
 
     @property
     def announces_body(self) -> bool:
-        """Whether the headers say that a body comes along (RFC 9112, section 6)."""
+        """Whether a body may come along: in HTTP/1 the headers say so (RFC 9112, section 6), later only its end does."""
+        if not self._scope.get("http_version", "1.1").startswith("1"):
+            return True
         return self.header("transfer-encoding") is not None or self.header("content-length") not in (
             None,
             "0",
