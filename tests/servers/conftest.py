@@ -1,5 +1,6 @@
 """Every ASGI server that the package promises to run under, as a real process, in front of a scripted model."""
 
+import socket
 import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import ExitStack
@@ -102,6 +103,11 @@ def processes(model: Model) -> Iterator[dict[str, Process]]:
         yield Processes()
 
 
+# What is about one version of the protocol runs where that is spoken.
+OVER_HTTP1 = pytest.mark.parametrize("served", ["hypercorn", "uvicorn", "granian"], indirect=True)
+OVER_HTTP2 = pytest.mark.parametrize("served", ["hypercorn-http2", "granian-http2"], indirect=True)
+
+
 @pytest.fixture(params=["hypercorn", "hypercorn-http2", "uvicorn", "granian", "granian-http2"])
 async def served(
     request: pytest.FixtureRequest, processes: dict[str, Process], model: Model
@@ -120,17 +126,15 @@ async def served(
 
 @pytest.fixture
 async def client(served: Served) -> AsyncIterator[httpx2.AsyncClient]:
-    async with httpx2.AsyncClient(
-        base_url=served.url, http1=not served.http2, http2=served.http2, timeout=20, trust_env=False
-    ) as client:
+    async with new_client(served) as client:
         yield client
 
 
-@pytest.fixture
-def http1_only(served: Served) -> None:
-    """Run what is about HTTP/1.1 where that is spoken."""
-    if served.http2:
-        pytest.skip("HTTP/2 has no such thing")
+def new_client(served: Served) -> httpx2.AsyncClient:
+    """Return a client with connections of its own."""
+    return httpx2.AsyncClient(
+        base_url=served.url, http1=not served.http2, http2=served.http2, timeout=20, trust_env=False
+    )
 
 
 async def _is_up(url: str) -> bool:
@@ -142,8 +146,6 @@ async def _is_up(url: str) -> bool:
 
 
 def _free_port() -> int:
-    import socket
-
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         port: int = listener.getsockname()[1]

@@ -8,8 +8,9 @@ import anyio
 import httpx2
 import pytest
 
-from tests.servers.conftest import Served
+from tests.servers.conftest import OVER_HTTP1, OVER_HTTP2, Served, new_client
 from tests.support.asgi import chat
+from tests.support.http2 import http2_connected
 from tests.support.sockets import connected, request_bytes, until
 
 pytestmark = pytest.mark.anyio
@@ -31,9 +32,12 @@ async def test_model_call_ends_when_the_reader_of_a_stream_leaves(
     client: httpx2.AsyncClient, served: Served
 ) -> None:
     said, session = new("forever"), uuid.uuid4().hex
-    async with client.stream(
-        "POST", CHAT, json=chat(said, stream=True), headers={"x-session-id": session}
-    ) as answer:
+    async with (
+        new_client(served) as leaving,
+        leaving.stream(
+            "POST", CHAT, json=chat(said, stream=True), headers={"x-session-id": session}
+        ) as answer,
+    ):
         async for line in answer.aiter_lines():
             if "tick" in line:
                 break
@@ -43,12 +47,10 @@ async def test_model_call_ends_when_the_reader_of_a_stream_leaves(
 
 
 @pytest.mark.parametrize("stream", [True, False])
-async def test_model_call_ends_when_the_client_leaves_before_the_answer(
-    client: httpx2.AsyncClient, served: Served, stream: bool
-) -> None:
+async def test_model_call_ends_when_the_client_leaves_before_the_answer(served: Served, stream: bool) -> None:
     said = new("silence")
-    async with anyio.create_task_group() as tasks:
-        tasks.start_soon(lambda: client.post(CHAT, json=chat(said, stream=stream)))
+    async with new_client(served) as leaving, anyio.create_task_group() as tasks:
+        tasks.start_soon(lambda: leaving.post(CHAT, json=chat(said, stream=stream)))
         await until(lambda: said in served.model.begun)
         tasks.cancel_scope.cancel()
     await until(lambda: said in served.model.left)
@@ -59,9 +61,9 @@ async def test_run_that_may_go_on_is_finished_and_remembered(
     client: httpx2.AsyncClient, served: Served, stream: bool
 ) -> None:
     said, session = new("slowly"), uuid.uuid4().hex
-    async with anyio.create_task_group() as tasks:
+    async with new_client(served) as leaving, anyio.create_task_group() as tasks:
         tasks.start_soon(
-            lambda: client.post(f"/continue{CHAT}", json=chat(said, stream=stream, session_id=session))
+            lambda: leaving.post(f"/continue{CHAT}", json=chat(said, stream=stream, session_id=session))
         )
         await until(lambda: said in served.model.begun)
         tasks.cancel_scope.cancel()
@@ -79,9 +81,12 @@ async def test_abandoned_streams_that_go_on_are_remembered(
     client: httpx2.AsyncClient, served: Served
 ) -> None:
     session = uuid.uuid4().hex
-    async with client.stream(
-        "POST", f"/continue{CHAT}", json=chat(new("slowly"), stream=True, session_id=session)
-    ) as answer:
+    async with (
+        new_client(served) as leaving,
+        leaving.stream(
+            "POST", f"/continue{CHAT}", json=chat(new("slowly"), stream=True, session_id=session)
+        ) as answer,
+    ):
         async for line in answer.aiter_lines():
             if "one" in line:
                 break
@@ -95,7 +100,23 @@ async def test_abandoned_streams_that_go_on_are_remembered(
     await until(is_answered)
 
 
-@pytest.mark.usefixtures("http1_only")
+@OVER_HTTP2
+async def test_stream_that_is_reset_ends_alone(served: Served) -> None:
+    """One connection, two streams: leaving one ends its run and not the other's."""
+    left, kept = new("forever"), new("forever")
+    async with http2_connected(served.url) as connection:
+        first = await connection.post(CHAT, chat(left, stream=True))
+        second = await connection.post(CHAT, chat(kept, stream=True))
+        await connection.until(first, b"tick")
+        await connection.until(second, b"tick")
+        await connection.reset(first)
+        await until(lambda: left in served.model.left)
+        assert kept not in served.model.left
+        await connection.until(await connection.post(CHAT, chat("and now")), b"You said and now")
+    await until(lambda: kept in served.model.left)
+
+
+@OVER_HTTP1
 async def test_client_that_leaves_in_the_middle_of_its_request(served: Served) -> None:
     body = json.dumps(chat("never told")).encode()
     for _ in range(5):
@@ -103,7 +124,7 @@ async def test_client_that_leaves_in_the_middle_of_its_request(served: Served) -
             await connection.send(request_bytes("POST", CHAT, body, content_length=str(len(body) + 10)))
 
 
-@pytest.mark.usefixtures("http1_only")
+@OVER_HTTP1
 async def test_connections_cut_at_any_moment_leave_the_server_calm(served: Served) -> None:
     """Each abort comes after one more byte of the answer, so it hits every step of writing it."""
     request = request_bytes("POST", CHAT, json.dumps(chat(new("forever"), stream=True)).encode())

@@ -7,7 +7,7 @@ from typing import Any
 import httpx2
 import pytest
 
-from tests.servers.conftest import Served
+from tests.servers.conftest import OVER_HTTP1, Served
 from tests.support.asgi import Answer, chat
 from tests.support.sockets import connected, request_bytes
 
@@ -101,7 +101,7 @@ async def test_get_with_a_large_body_is_answered(client: httpx2.AsyncClient, dec
     assert (await client.get("/health")).status_code == 200
 
 
-@pytest.mark.usefixtures("http1_only")
+@OVER_HTTP1
 async def test_connection_serves_on_after_errors(served: Served) -> None:
     async with connected(served.url) as connection:
         for request, status in [
@@ -118,7 +118,7 @@ async def test_connection_serves_on_after_errors(served: Served) -> None:
         assert answer.json()["choices"][0]["message"]["content"] == "You said after all"
 
 
-@pytest.mark.usefixtures("http1_only")
+@OVER_HTTP1
 async def test_pipelined_requests_are_answered_in_order(served: Served) -> None:
     requests = [request_bytes("POST", CHAT, json.dumps(chat(f"line {n}")).encode()) for n in range(3)]
     stream = request_bytes("POST", CHAT, json.dumps(chat("streamed", stream=True)).encode())
@@ -133,7 +133,7 @@ async def test_pipelined_requests_are_answered_in_order(served: Served) -> None:
     assert streamed.text() == "You said streamed"
 
 
-@pytest.mark.usefixtures("http1_only")
+@OVER_HTTP1
 async def test_chunked_body_in_single_bytes(served: Served) -> None:
     body = json.dumps(chat("drop by drop")).encode()
     async with connected(served.url) as connection:
