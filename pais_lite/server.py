@@ -149,7 +149,7 @@ class AgentServer:
         if request.method == "OPTIONS" and self.settings.cors_allow_origins:
             allowed = f"{self._router.allowed(request.path)}, OPTIONS"
             reply.headers.update(preflight_headers(allowed, request.header("access-control-request-headers")))
-            await reply.respond(Response(204))
+            await _refuse(request, reply, Response(204))
             return
         owner = DEFAULT_OWNER if request.path in _OPEN_PATHS else self._authenticate(request)
         match = self._router.find(request.method, request.path)
@@ -173,13 +173,14 @@ class AgentServer:
 
 
 async def _refuse(request: Request, reply: Reply, response: Response) -> None:
-    """Answer while throwing away what is left of the body: many servers deadlock or reset the connection otherwise."""
-    if request.body_ended:
-        await reply.respond(response)
-        return
-    async with anyio.create_task_group() as tasks:
-        tasks.start_soon(reply.respond, response)
-        await _discard_body(request)
+    """Answer once the body, which nobody wants, has been thrown away.
+
+    Not before, and not beside: with a body still coming, hypercorn takes the end of the answer for the end of the
+    exchange, resets an HTTP/1.1 connection under the client that reads the answer, and drops an HTTP/2 connection with
+    all its streams; granian stops reading when an answer begins.
+    """
+    await _discard_body(request)
+    await reply.respond(response)
 
 
 async def _discard_body(request: Request) -> None:

@@ -206,18 +206,17 @@ class RunDriver:
 
     async def _fail(self, error: PaisError, *, within: float) -> Failed:
         """Write down that the run failed, and return its last event."""
-        for call, began in self._calls.values():
-            if not isinstance(error, RunCancelled):
-                await self._emit(self._progress(call, "failed", began))
         metadata = {"code": error.code} if error.code else {}
         event = MemoryEvent(event_type="error", content=error.message, metadata=metadata)
         try:
             async with asyncio.timeout(within):
                 await self._memory.append(self._request.session_id, [event])
-        except (PaisError, TimeoutError) as exc:
-            _log.error(
-                "session %s: the error %r could not be stored: %r", self._request.session_id, error, exc
-            )
+                # Within the time, too: a reader who has stalled must not keep the run from its end.
+                for call, began in self._calls.values():
+                    if not isinstance(error, RunCancelled):
+                        await self._emit(self._progress(call, "failed", began))
+        except Exception as exc:  # noqa: BLE001 - a memory may be the user's own, and raise anything
+            _log.error("session %s: the error %r could not be told: %r", self._request.session_id, error, exc)
         return Failed(error=error, usage=self._usage_so_far())
 
     def _progress(

@@ -4,6 +4,7 @@ import base64
 import binascii
 import json
 import mimetypes
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -26,9 +27,12 @@ from pais_lite.errors import InvalidRequest
 
 __all__ = ["Conversation", "read_conversation"]
 
-_USER_ROLES = frozenset({"user", "task-delegation"})
+# Not a set: a role can be anything that JSON has, and a list has no hash.
+_USER_ROLES = ("user", "task-delegation")
 _ROLES = ("system", "developer", "user", "assistant", "tool", "task-delegation")
 _AUDIO_TYPES = {"wav": "audio/wav", "mp3": "audio/mpeg"}
+# What is handed to a model as text, and so has to be some.
+_TEXT_TYPE = re.compile(r"text/.+|.+[/+](json|xml)|application/(x-)?yaml|application/toml")
 
 
 @dataclass(slots=True)
@@ -56,11 +60,15 @@ def read_conversation(messages: object) -> Conversation:
     conversation = Conversation()
     instructions: list[str] = []
     calls: dict[str, str] = {}
+    unanswered: set[str] = set()
     last = len(messages) - 1
     for place, message in enumerate(messages):
         if not isinstance(message, Mapping):
             raise _wrong("has to be an object", place)
         role = message.get("role")
+        if unanswered and role != "tool":
+            # A model endpoint would refuse such a history, and Pydantic AI does.
+            raise _wrong("the results of the tool calls before it are missing", place)
         if role in ("system", "developer"):
             instructions.append(_read_text(message.get("content"), place))
         elif role in _USER_ROLES:
@@ -70,9 +78,13 @@ def read_conversation(messages: object) -> Conversation:
             else:
                 conversation.history.append(ModelRequest(parts=[UserPromptPart(content)]))
         elif role == "assistant":
-            conversation.history.append(ModelResponse(parts=_read_answer(message, place, calls)))
+            answer = _read_answer(message, place, calls)
+            unanswered = {part.tool_call_id for part in answer if isinstance(part, ToolCallPart)}
+            conversation.history.append(ModelResponse(parts=answer))
         elif role == "tool":
-            conversation.history.append(ModelRequest(parts=[_read_tool_result(message, place, calls)]))
+            result = _read_tool_result(message, place, calls)
+            unanswered.discard(result.tool_call_id)
+            conversation.history.append(ModelRequest(parts=[result]))
         else:
             raise _wrong(f"role has to be one of {', '.join(_ROLES)}", place)
     conversation.instructions = "\n\n".join(text for text in instructions if text) or None
@@ -99,7 +111,7 @@ def _read_part(part: object, place: int) -> UserContent:
             case "image_url", {"url": str() as url}:
                 return _read_image(url, place)
             case "input_audio", {"data": str() as data, "format": "wav" | "mp3" as audio_format}:
-                return BinaryContent(_decode_base64(data, place), media_type=_AUDIO_TYPES[audio_format])
+                return _read_binary(data, _AUDIO_TYPES[audio_format], place)
             case "file", {"file_data": str() as data, "filename": str() as filename}:
                 return _read_file(data, filename, place)
             case "file", {"file_data": str() as data}:
@@ -113,7 +125,10 @@ def _read_part(part: object, place: int) -> UserContent:
 
 def _read_image(url: str, place: int) -> UserContent:
     if url.startswith("data:"):
-        return _read_data_url(url, place)
+        image = _read_data_url(url, place)
+        if not image.is_image:
+            raise _wrong("the url of an image holds something else", place)
+        return image
     # Passed on as it is: the model's service fetches it, this server never does.
     if url.startswith("https://"):
         return ImageUrl(url)
@@ -124,7 +139,7 @@ def _read_file(data: str, filename: str, place: int) -> UserContent:
     if data.startswith("data:"):
         return _read_data_url(data, place)
     media_type = mimetypes.guess_type(filename)[0] or "application/pdf"
-    return BinaryContent(_decode_base64(data, place), media_type=media_type)
+    return _read_binary(data, media_type, place)
 
 
 def _read_data_url(url: str, place: int) -> BinaryContent:
@@ -132,7 +147,20 @@ def _read_data_url(url: str, place: int) -> BinaryContent:
     media_type, _, encoding = header.rpartition(";")
     if not comma or encoding != "base64" or "/" not in media_type:
         raise _wrong("a data: URL has to look like data:image/png;base64,…", place)
-    return BinaryContent(_decode_base64(data, place), media_type=media_type.partition(";")[0])
+    return _read_binary(data, media_type.partition(";")[0].strip().lower(), place)
+
+
+def _read_binary(data: str, media_type: str, place: int) -> BinaryContent:
+    """Read what is not text. Model adapters raise errors of any class on a kind they do not know, so it ends here."""
+    content = BinaryContent(_decode_base64(data, place), media_type=media_type)
+    if _TEXT_TYPE.fullmatch(media_type):
+        try:
+            content.data.decode()
+        except UnicodeDecodeError as exc:
+            raise _wrong("a text file has to be UTF-8", place) from exc
+    elif not (content.is_image or content.is_document or media_type in _AUDIO_TYPES.values()):
+        raise _wrong("a file has to be an image, a document, a text, or wav or mp3 audio", place)
+    return content
 
 
 def _decode_base64(data: str, place: int) -> bytes:

@@ -6,13 +6,16 @@ request reaches is exactly what is wanted here.
 """
 
 import asyncio
+import logging
 from collections import deque
 from collections.abc import Awaitable, Callable
 
-from pais_lite.errors import PaisError, RunCancelled, RunTimedOut
+from pais_lite.errors import PaisError, RunCancelled, RunFailed, RunTimedOut
 from pais_lite.events import Failed, Finished, RunEvent
 
 __all__ = ["EventFeed", "Run"]
+
+_log = logging.getLogger("pais_lite.agent")
 
 # Events that may wait for a slow reader before the run waits for him too. About one screen of tokens: enough that the
 # two don't wait for each other all the time, little enough that a thousand slow readers are no burden.
@@ -102,6 +105,10 @@ class Run:
             self._ending = Failed(error=self.cancel_reason or RunCancelled("the run was cancelled"))
             if self.cancel_reason is None:
                 raise
+        except Exception:  # noqa: BLE001 - whatever it was, somebody waits for it
+            # Nobody awaits this task: an end without an event would leave everybody who listens waiting.
+            _log.exception("the run ended without a last event")
+            self._ending = Failed(error=RunFailed("the agent failed while working on this request"))
         finally:
             self._timer.cancel()
             if self._ending is not None:

@@ -65,8 +65,11 @@ class Request:
             ClientDisconnected: the client left.
         """
         declared = self.header("content-length")
-        if declared is not None and declared.isdecimal() and int(declared) > limit:
-            raise BodyTooLarge(limit)
+        if declared is not None and declared.isdecimal():
+            digits = declared.lstrip("0")
+            # Longer numbers are larger ones; `int` refuses those of thousands of digits.
+            if len(digits) > len(str(limit)) or int(digits or "0") > limit:
+                raise BodyTooLarge(limit)
         pieces: list[bytes] = []
         size = 0
         while not self._body_ended:
@@ -119,7 +122,9 @@ class Request:
 
     @property
     def announces_body(self) -> bool:
-        """Whether the headers say that a body comes along (RFC 9112, section 6)."""
+        """Whether a body may come along: in HTTP/1 the headers say so (RFC 9112, section 6), later only its end does."""
+        if not self._scope.get("http_version", "1.1").startswith("1"):
+            return True
         return self.header("transfer-encoding") is not None or self.header("content-length") not in (
             None,
             "0",

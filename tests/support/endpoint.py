@@ -128,7 +128,8 @@ async def model_endpoint(script: Script) -> AsyncIterator[Endpoint]:
                 call = ModelCall(request.split(" ")[1], headers, json.loads(body or b"{}"), writer, reader)
                 endpoint.calls.append(call)
                 await script(call)
-        except (ConnectionError, asyncio.IncompleteReadError):
+        except (ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError):
+            # The end of the block cancels what is still open; asyncio's streams would log that as a failure.
             pass
         finally:
             endpoint.open_connections -= 1

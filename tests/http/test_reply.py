@@ -1,0 +1,106 @@
+"""What goes back: heads, bodies, and nothing that could pose as a header."""
+
+from typing import Any
+
+import anyio
+import pytest
+
+from pais_lite.http import Reply, Response, json_response
+from pais_lite.http.reply import dump_json
+from pais_lite.http.types import Message
+
+pytestmark = pytest.mark.anyio
+
+
+class Client:
+    """Takes what is sent."""
+
+    def __init__(self) -> None:
+        self.messages: list[Message] = []
+
+    async def send(self, message: Message) -> None:
+        await anyio.lowlevel.checkpoint()
+        self.messages.append(message)
+
+    @property
+    def headers(self) -> dict[bytes, bytes]:
+        return dict(self.messages[0]["headers"])
+
+
+async def test_whole_answer_has_its_length() -> None:
+    client = Client()
+    await Reply(client.send).respond(json_response({"a": "ä"}, status=418))
+    start, body = client.messages
+    assert (start["type"], start["status"]) == ("http.response.start", 418)
+    assert client.headers == {b"content-type": b"application/json", b"content-length": b"10"}
+    assert (body["body"], body.get("more_body", False)) == ('{"a":"ä"}'.encode(), False)
+
+
+async def test_answer_to_head_has_the_length_and_not_the_body() -> None:
+    client = Client()
+    await Reply(client.send, head_only=True).respond(Response(200, b"12345"))
+    assert client.headers[b"content-length"] == b"5"
+    assert client.messages[1]["body"] == b""
+
+
+async def test_no_content_has_no_length() -> None:
+    client = Client()
+    await Reply(client.send).respond(Response(204))
+    assert b"content-length" not in client.headers
+
+
+async def test_headers_of_the_response_win_over_those_of_the_reply() -> None:
+    client = Client()
+    reply = Reply(client.send)
+    reply.headers["content-type"] = "text/plain"
+    reply.headers["x-session-id"] = "s"
+    await reply.respond(Response(200, b"", {"content-type": "text/html"}))
+    assert client.headers[b"content-type"] == b"text/html"
+    assert client.headers[b"x-session-id"] == b"s"
+
+
+@pytest.mark.parametrize("value", ["a\r\nset-cookie: b", "a\nb", "a\rb", "a\x00b", "a\x85b", "a\u2028b"])
+async def test_value_that_could_pose_as_further_headers_is_never_sent(value: str) -> None:
+    client = Client()
+    reply = Reply(client.send)
+    reply.headers["x-session-id"] = value
+    with pytest.raises(ValueError, match="x-session-id"):
+        await reply.respond(Response(200))
+    assert client.messages == []
+
+
+async def test_value_outside_of_latin_1_is_sent_as_well_as_can_be() -> None:
+    client = Client()
+    await Reply(client.send).respond(Response(200, b"", {"x-name": "Zoë 日本"}))
+    assert client.headers[b"x-name"] == "Zoë ??".encode("latin-1")
+
+
+async def test_stream_goes_out_piece_by_piece() -> None:
+    client = Client()
+    reply = Reply(client.send)
+    await reply.start(200)
+    await reply.write(b"a")
+    await reply.end(b"b")
+    assert [(m["body"], m.get("more_body", False)) for m in client.messages[1:]] == [
+        (b"a", True),
+        (b"b", False),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        ({"a": [1, None, True]}, b'{"a":[1,null,true]}'),
+        ("line\nline\u2028\u0085\r", '"line\\nline\u2028\x85\\r"'.encode()),
+        ("\ud800", b'"\\ud800"'),
+        ("x\udfff\U0001f600", '"x\\udfff\U0001f600"'.encode()),
+    ],
+)
+async def test_json_is_one_line_of_utf8(value: Any, text: bytes) -> None:
+    assert dump_json(value) == text
+    assert b"\n" not in dump_json(value)
+
+
+async def test_json_has_no_nan() -> None:
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        dump_json(float("nan"))
