@@ -1,0 +1,19 @@
+// Puts every question to a client and prints what came of it as one JSON object:
+//
+//     node report.mjs openai.mjs http://127.0.0.1:8000/v1
+//
+// Whether that is right is for test_node_clients.py to say.
+
+const [client, baseURL] = process.argv.slice(2);
+
+/** What a user's `catch` gets to see. */
+function describe(error) {
+  const status = error.status ?? error.statusCode;
+  return { threw: error.constructor.name, message: error.message, status, code: error.code, param: error.param };
+}
+
+const report = {};
+for (const [name, ask] of Object.entries(await import(`./${client}`))) {
+  report[name] = await ask(baseURL).catch(describe);
+}
+console.log(JSON.stringify(report));
