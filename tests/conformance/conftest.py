@@ -53,6 +53,19 @@ def guarded_server(played: Endpoint, tmp_path_factory: pytest.TempPathFactory) -
         yield process
 
 
+@pytest.fixture(scope="session")
+def fidgety_server(played: Endpoint, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Process]:
+    """`pais run` with the clerk, sending keepalives as soon as a model is silent for a moment."""
+    env = {
+        **UNSET,
+        "MODEL_API_URL": played.url,
+        "MODEL_NAME": "scripted",
+        "SSE_KEEPALIVE_SECONDS": "0.05",
+    }
+    with pais_run(CLERK, env=env, cwd=tmp_path_factory.mktemp("fidgety")) as process:
+        yield process
+
+
 @pytest.fixture
 def base_url(server: Process, model: Endpoint) -> str:
     """Where a client of the OpenAI API finds the clerk."""

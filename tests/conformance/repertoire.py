@@ -1,5 +1,6 @@
 """What the model endpoint plays for the clients: each prompt has its own script, and any other is echoed."""
 
+import asyncio
 from typing import Any
 
 from tests.support.endpoint import ModelCall, Script, chunk, completion
@@ -10,13 +11,19 @@ FIND = "Where is order 7?"
 BURN = "Burn order 7."
 BREAK_OFF = "Break off."
 REFUSE = "Refuse."
+REFUSE_LATE = "Refuse, but take your time."
 CUT_SHORT = "Cut it short."
+TAKE_TIME = "Take your time."
 
 STORY = "Once upon a time there was a süßer Brei 🥣 that would not stop."
 FOUND = "Your order 7 is in the oven, it says."
 THOUGHT = "Hmm, let me see."
 CONCLUSION = "Forty-two."
 HALF = "Half an "
+SLOWLY = "Slowly, slowly."
+
+# How long a model that takes its time is silent: several keepalives of a server that sends them often.
+SILENCE = 0.3
 
 
 def said_by(body: dict[str, Any], role: str) -> list[str]:
@@ -82,6 +89,22 @@ async def _refuse(call: ModelCall) -> None:
     )
 
 
+async def _refuse_late(call: ModelCall) -> None:
+    await asyncio.sleep(SILENCE)
+    await _refuse(call)
+
+
+async def _take_time(call: ModelCall) -> None:
+    await asyncio.sleep(SILENCE)
+    await call.start_stream()
+    await call.event(chunk({"reasoning_content": THOUGHT}))
+    await asyncio.sleep(SILENCE)
+    await call.text("Slowly, ")
+    await asyncio.sleep(SILENCE)
+    await call.text("slowly.")
+    await call.end_stream()
+
+
 _SCRIPTS: dict[str, Script] = {
     TELL: _tell,
     THINK: _think,
@@ -89,5 +112,7 @@ _SCRIPTS: dict[str, Script] = {
     BURN: _burn,
     BREAK_OFF: _break_off,
     REFUSE: _refuse,
+    REFUSE_LATE: _refuse_late,
     CUT_SHORT: _cut_short,
+    TAKE_TIME: _take_time,
 }

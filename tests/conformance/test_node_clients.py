@@ -3,14 +3,23 @@
 import json
 import shutil
 import subprocess
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import pytest
 
-from tests.conformance.repertoire import CONCLUSION, FOUND, HALF, REFUSE, STORY, THOUGHT, perform, said_by
+from tests.conformance.repertoire import (
+    CONCLUSION,
+    FOUND,
+    HALF,
+    REFUSE,
+    SLOWLY,
+    STORY,
+    THOUGHT,
+    perform,
+    said_by,
+)
 from tests.support.endpoint import Endpoint
 from tests.support.processes import Process
 
@@ -46,12 +55,19 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+class Ask(Protocol):
+    """Has a client put all its questions, or only some, to a server."""
+
+    def __call__(self, client: str, server: Process, *questions: str) -> Report: ...
+
+
 @pytest.fixture(scope="module")
-def ask(project: Path, server: Process, played: Endpoint) -> Callable[[str], Report]:
-    def ask(client: str) -> Report:
+def ask(project: Path, played: Endpoint) -> Ask:
+    def ask(client: str, server: Process, *questions: str) -> Report:
         played.script = perform
         played.calls.clear()
-        output = run(["node", "report.mjs", client, f"{server.url}/v1"], project, REPORT_TIMEOUT)
+        command = ["node", "report.mjs", client, f"{server.url}/v1", *questions]
+        output = run(command, project, REPORT_TIMEOUT)
         refusals = [call for call in played.calls if said_by(call.body, "user") == [REFUSE]]
         return Report(json.loads(output), len(refusals))
 
@@ -59,13 +75,13 @@ def ask(project: Path, server: Process, played: Endpoint) -> Callable[[str], Rep
 
 
 @pytest.fixture(scope="module")
-def openai(ask: Callable[[str], Report]) -> Report:
-    return ask("openai.mjs")
+def openai(ask: Ask, server: Process) -> Report:
+    return ask("openai.mjs", server)
 
 
 @pytest.fixture(scope="module")
-def ai_sdk(ask: Callable[[str], Report]) -> Report:
-    return ask("ai-sdk.mjs")
+def ai_sdk(ask: Ask, server: Process) -> Report:
+    return ask("ai-sdk.mjs", server)
 
 
 def run(command: list[str], folder: Path, timeout: float) -> str:
@@ -165,6 +181,12 @@ def test_openai_failure_in_the_middle_of_a_stream_throws_after_the_text(openai: 
     }
 
 
+def test_openai_reads_over_the_keepalives_of_a_slow_model(ask: Ask, fidgety_server: Process) -> None:
+    seen = ask("openai.mjs", fidgety_server, "streamOfSlowModel")["streamOfSlowModel"]
+
+    assert (seen["reasoning"], seen["text"], seen["finish"]) == (THOUGHT, SLOWLY, ["stop"])
+
+
 # ------------------------------------------------------------------------------------------------ AI SDK
 
 
@@ -236,3 +258,9 @@ def test_ai_sdk_failing_model_throws_with_its_message(ai_sdk: Report) -> None:
 
     assert (failed["status"], failed["message"]) == (502, "the model endpoint answered with status 403")
     assert ai_sdk.refusals == 1
+
+
+def test_ai_sdk_reads_over_the_keepalives_of_a_slow_model(ask: Ask, fidgety_server: Process) -> None:
+    seen = ask("ai-sdk.mjs", fidgety_server, "streamOfSlowModel")["streamOfSlowModel"]
+
+    assert (seen["reasoning"], seen["text"], seen["errors"]) == (THOUGHT, SLOWLY, [])

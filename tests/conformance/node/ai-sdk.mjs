@@ -57,6 +57,7 @@ export const streamStory = (baseURL) => stream(baseURL, "Tell me a story.");
 export const streamWithUsage = (baseURL) => stream(baseURL, "Tell me a story.", { includeUsage: true });
 export const streamWithTool = (baseURL) => stream(baseURL, "Where is order 7?");
 export const streamWithThoughts = (baseURL) => stream(baseURL, "Think first.");
+export const streamOfSlowModel = (baseURL) => stream(baseURL, "Take your time.");
 export const streamThatBreaks = (baseURL) => stream(baseURL, "Break off.");
 
 // The AI SDK sends what failed again whatever `x-should-retry` says, so whoever pays for runs turns that off.

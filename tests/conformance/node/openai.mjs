@@ -58,6 +58,7 @@ export const streamWithUsage = (baseURL) =>
 export const streamWithTool = (baseURL) => readStream(baseURL, "Where is order 7?");
 export const streamWithThoughts = (baseURL) => readStream(baseURL, "Think first.");
 export const streamThatBreaks = (baseURL) => readStream(baseURL, "Break off.");
+export const streamOfSlowModel = (baseURL) => readStream(baseURL, "Take your time.");
 
 export const helper = (baseURL) => readHelper(baseURL, "Tell me a story.");
 export const helperWithTool = (baseURL) => readHelper(baseURL, "Where is order 7?");
