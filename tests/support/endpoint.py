@@ -2,10 +2,15 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from concurrent.futures import Future
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from typing import Any
+
+from anyio.from_thread import start_blocking_portal
+
+CUE_TIMEOUT = 60.0
 
 
 @dataclass
@@ -58,11 +63,29 @@ class ModelCall:
         """Answer with text, as a stream or whole, as the request asked for."""
         if self.body.get("stream"):
             await self.start_stream()
-            for piece in content.split(" "):
-                await self.text(piece if content.startswith(piece) else " " + piece)
+            first, *others = content.split(" ")
+            for piece in [first, *(f" {word}" for word in others)]:
+                await self.text(piece)
             await self.end_stream(finish_reason)
         else:
             await self.respond(200, completion(content, finish_reason))
+
+    async def call_tool(self, name: str, arguments: Mapping[str, Any], call_id: str = "call_1") -> None:
+        """Answer with a call of a tool, as a stream or whole, as the request asked for."""
+        function = {"name": name, "arguments": json.dumps(arguments)}
+        call = {"id": call_id, "type": "function", "function": function}
+        if self.body.get("stream"):
+            await self.start_stream()
+            await self.event(chunk({"tool_calls": [{"index": 0, **call}]}))
+            await self.end_stream("tool_calls")
+        else:
+            message = {"role": "assistant", "content": None, "tool_calls": [call]}
+            await self.respond(200, completion(message, "tool_calls"))
+
+    async def hang_up(self) -> None:
+        """Close the connection, whatever has been said on it."""
+        self.writer.close()
+        await self.writer.wait_closed()
 
     async def closed(self) -> None:
         """Return when the client has closed its side."""
@@ -84,16 +107,15 @@ def chunk(delta: dict[str, Any], *, finish_reason: str | None = None, **fields: 
     }
 
 
-def completion(content: str, finish_reason: str = "stop") -> dict[str, Any]:
-    """Return a whole chat completion."""
+def completion(answer: str | dict[str, Any], finish_reason: str = "stop") -> dict[str, Any]:
+    """Return a whole chat completion with a text, or with a whole message."""
+    message = {"role": "assistant", "content": answer} if isinstance(answer, str) else answer
     return {
         "id": "chatcmpl-upstream",
         "object": "chat.completion",
         "created": 1700000000,
         "model": "scripted",
-        "choices": [
-            {"index": 0, "message": {"role": "assistant", "content": content}, "finish_reason": finish_reason}
-        ],
+        "choices": [{"index": 0, "message": message, "finish_reason": finish_reason}],
         "usage": USAGE,
     }
 
@@ -103,9 +125,10 @@ Script = Callable[[ModelCall], Awaitable[None]]
 
 @dataclass
 class Endpoint:
-    """The running endpoint and the calls that it got."""
+    """The running endpoint and the calls that it got. `script` may be exchanged for what comes next."""
 
     url: str
+    script: Script
     calls: list[ModelCall] = field(default_factory=list)
     open_connections: int = 0
 
@@ -113,7 +136,7 @@ class Endpoint:
 @asynccontextmanager
 async def model_endpoint(script: Script) -> AsyncIterator[Endpoint]:
     """Serve `script` for as long as the block lasts."""
-    endpoint = Endpoint("")
+    endpoint = Endpoint("", script)
     connections: set[asyncio.Task[None]] = set()
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -127,7 +150,7 @@ async def model_endpoint(script: Script) -> AsyncIterator[Endpoint]:
                 body = await reader.readexactly(int(headers.get("content-length", "0")))
                 call = ModelCall(request.split(" ")[1], headers, json.loads(body or b"{}"), writer, reader)
                 endpoint.calls.append(call)
-                await script(call)
+                await endpoint.script(call)
         except (ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError):
             # The end of the block cancels what is still open; asyncio's streams would log that as a failure.
             pass
@@ -136,7 +159,7 @@ async def model_endpoint(script: Script) -> AsyncIterator[Endpoint]:
             connections.discard(task)
             writer.close()
 
-    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    server = await asyncio.start_server(serve, "127.0.0.1", 0, backlog=1024)
     endpoint.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
     try:
         yield endpoint
@@ -146,6 +169,38 @@ async def model_endpoint(script: Script) -> AsyncIterator[Endpoint]:
             task.cancel()
         await asyncio.gather(*connections, return_exceptions=True)
         await server.wait_closed()
+
+
+@contextmanager
+def endpoint_in_thread(script: Script) -> Iterator[Endpoint]:
+    """Serve `script` on an event loop of its own, for tests and fixtures that have none or that block theirs."""
+    with (
+        start_blocking_portal("asyncio") as portal,
+        portal.wrap_async_context_manager(model_endpoint(script)) as endpoint,
+    ):
+        yield endpoint
+
+
+class Cue:
+    """Something that a script waits for and that a test gives, each on an event loop or a thread of its own."""
+
+    def __init__(self) -> None:
+        self._given: Future[None] = Future()
+
+    def give(self) -> None:
+        """Let whoever waits go on, now and from now on."""
+        if not self._given.done():
+            self._given.set_result(None)
+
+    def wait(self) -> None:
+        """Wait for it on a thread; raises `TimeoutError` when it never comes."""
+        self._given.result(CUE_TIMEOUT)
+
+    async def given(self) -> None:
+        """Wait for it; raises `TimeoutError` when it never comes."""
+        async with asyncio.timeout(CUE_TIMEOUT):
+            # A waiter that is cancelled leaves the cue to the others.
+            await asyncio.shield(asyncio.wrap_future(self._given))
 
 
 async def _read_head(reader: asyncio.StreamReader) -> tuple[str, dict[str, str]] | None:

@@ -45,6 +45,7 @@ def running(
     ready: str,
     env: Mapping[str, str] | None = None,
     cwd: Path | None = None,
+    start_timeout: float = START_TIMEOUT,
 ) -> Iterator[Process]:
     """Run a command until the block ends; `ready` is a pattern whose first group is the URL at which it answers."""
     popen = subprocess.Popen(
@@ -68,7 +69,7 @@ def running(
     seen = ""
     try:
         while (match := re.search(ready, seen)) is None:
-            line = lines.get(timeout=START_TIMEOUT)
+            line = lines.get(timeout=start_timeout)
             seen += line
             if not line:
                 raise AssertionError(f"{command} ended before it was ready:\n{seen}")
@@ -88,9 +89,14 @@ def running(
 
 @contextmanager
 def pais_run(
-    *arguments: str, env: Mapping[str, str] | None = None, cwd: Path | None = None
+    *arguments: str,
+    env: Mapping[str, str] | None = None,
+    cwd: Path | None = None,
+    start_timeout: float = START_TIMEOUT,
 ) -> Iterator[Process]:
     """Run `pais run` on a free loopback port."""
     command = [sys.executable, "-m", "pais_lite", "run", "--host", "127.0.0.1", "--port", "0", *arguments]
-    with running(command, ready=r"is ready at (http://\S+)\. ", env=env, cwd=cwd) as process:
+    with running(
+        command, ready=r"is ready at (http://\S+)\. ", env=env, cwd=cwd, start_timeout=start_timeout
+    ) as process:
         yield process

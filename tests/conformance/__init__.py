@@ -1,0 +1,1 @@
+"""Real, unmodified clients against `pais run`: what they make of its answers is what counts."""

@@ -1,0 +1,72 @@
+"""One `pais run` in front of one scripted model endpoint, for all the clients."""
+
+from collections.abc import Iterator
+from dataclasses import fields
+from pathlib import Path
+
+import pytest
+
+from pais_lite import Settings
+from tests.conformance.repertoire import perform
+from tests.support.endpoint import Endpoint, endpoint_in_thread
+from tests.support.processes import Process, pais_run
+
+CLERK = str(Path(__file__).parent / "agents" / "clerk.py")
+# An empty variable counts as unset, so these keep the settings of whoever runs the tests out of the servers.
+UNSET = dict.fromkeys([*(field.name.upper() for field in fields(Settings)), "AGENT_LOG_LEVEL"], "")
+
+
+@pytest.fixture(scope="session")
+def played() -> Iterator[Endpoint]:
+    """The model endpoint, for as long as there are tests."""
+    with endpoint_in_thread(perform) as endpoint:
+        yield endpoint
+
+
+@pytest.fixture
+def model(played: Endpoint) -> Endpoint:
+    """The model endpoint behind the servers, with the calls of this test alone."""
+    played.calls.clear()
+    played.script = perform
+    return played
+
+
+@pytest.fixture(scope="session")
+def server(played: Endpoint, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Process]:
+    """`pais run` with the clerk."""
+    env = {**UNSET, "MODEL_API_URL": played.url, "MODEL_NAME": "scripted"}
+    with pais_run(CLERK, env=env, cwd=tmp_path_factory.mktemp("server")) as process:
+        yield process
+
+
+@pytest.fixture(scope="session")
+def guarded_server(played: Endpoint, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Process]:
+    """`pais run` with the clerk, for those who have a key, one at a time."""
+    env = {
+        **UNSET,
+        "MODEL_API_URL": played.url,
+        "MODEL_NAME": "scripted",
+        "AGENT_API_KEYS": "ada:key-of-ada",
+        "MAX_CONCURRENT_RUNS": "1",
+    }
+    with pais_run(CLERK, env=env, cwd=tmp_path_factory.mktemp("guarded")) as process:
+        yield process
+
+
+@pytest.fixture(scope="session")
+def fidgety_server(played: Endpoint, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Process]:
+    """`pais run` with the clerk, sending keepalives as soon as a model is silent for a moment."""
+    env = {
+        **UNSET,
+        "MODEL_API_URL": played.url,
+        "MODEL_NAME": "scripted",
+        "SSE_KEEPALIVE_SECONDS": "0.05",
+    }
+    with pais_run(CLERK, env=env, cwd=tmp_path_factory.mktemp("fidgety")) as process:
+        yield process
+
+
+@pytest.fixture
+def base_url(server: Process, model: Endpoint) -> str:
+    """Where a client of the OpenAI API finds the clerk."""
+    return f"{server.url}/v1"

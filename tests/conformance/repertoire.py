@@ -1,0 +1,118 @@
+"""What the model endpoint plays for the clients: each prompt has its own script, and any other is echoed."""
+
+import asyncio
+from typing import Any
+
+from tests.support.endpoint import ModelCall, Script, chunk, completion
+
+TELL = "Tell me a story."
+THINK = "Think first."
+FIND = "Where is order 7?"
+BURN = "Burn order 7."
+BREAK_OFF = "Break off."
+REFUSE = "Refuse."
+REFUSE_LATE = "Refuse, but take your time."
+CUT_SHORT = "Cut it short."
+TAKE_TIME = "Take your time."
+
+STORY = "Once upon a time there was a süßer Brei 🥣 that would not stop."
+FOUND = "Your order 7 is in the oven, it says."
+THOUGHT = "Hmm, let me see."
+CONCLUSION = "Forty-two."
+HALF = "Half an "
+SLOWLY = "Slowly, slowly."
+
+# How long a model that takes its time is silent: several keepalives of a server that sends them often.
+SILENCE = 0.3
+
+
+def said_by(body: dict[str, Any], role: str) -> list[str]:
+    """Return the texts of one role in a request to the model, in order."""
+    return [
+        content if isinstance(content, str) else "".join(part.get("text", "") for part in content)
+        for message in body["messages"]
+        if message["role"] == role and (content := message.get("content"))
+    ]
+
+
+async def perform(call: ModelCall) -> None:
+    """Play what the last user's turn asks for."""
+    await _SCRIPTS.get(said_by(call.body, "user")[-1], _echo)(call)
+
+
+async def _echo(call: ModelCall) -> None:
+    await call.complete("I heard: " + " / ".join(said_by(call.body, "user")))
+
+
+async def _tell(call: ModelCall) -> None:
+    await call.complete(STORY)
+
+
+async def _cut_short(call: ModelCall) -> None:
+    await call.complete("Once upon", finish_reason="length")
+
+
+async def _think(call: ModelCall) -> None:
+    if call.body.get("stream"):
+        await call.start_stream()
+        await call.event(chunk({"reasoning_content": "Hmm, "}))
+        await call.event(chunk({"reasoning_content": "let me see."}))
+        await call.text(CONCLUSION)
+        await call.end_stream()
+    else:
+        message = {"role": "assistant", "content": CONCLUSION, "reasoning_content": THOUGHT}
+        await call.respond(200, completion(message))
+
+
+async def _find(call: ModelCall) -> None:
+    if call.body["messages"][-1]["role"] == "tool":
+        await call.complete(f"Your {said_by(call.body, 'tool')[-1]}, it says.")
+    else:
+        await call.call_tool("find_order", {"number": 7})
+
+
+async def _burn(call: ModelCall) -> None:
+    await call.call_tool("burn_order", {"number": 7})
+
+
+async def _break_off(call: ModelCall) -> None:
+    await call.start_stream()
+    await call.text("Half ")
+    await call.text("an ")
+    await call.hang_up()
+
+
+async def _refuse(call: ModelCall) -> None:
+    # A status that our own client of the endpoint does not try again: every call that arrives is a run of the agent.
+    await call.respond(
+        403, {"error": {"message": "key sk-of-the-house is over its budget", "code": "budget"}}
+    )
+
+
+async def _refuse_late(call: ModelCall) -> None:
+    await asyncio.sleep(SILENCE)
+    await _refuse(call)
+
+
+async def _take_time(call: ModelCall) -> None:
+    await asyncio.sleep(SILENCE)
+    await call.start_stream()
+    await call.event(chunk({"reasoning_content": THOUGHT}))
+    await asyncio.sleep(SILENCE)
+    await call.text("Slowly, ")
+    await asyncio.sleep(SILENCE)
+    await call.text("slowly.")
+    await call.end_stream()
+
+
+_SCRIPTS: dict[str, Script] = {
+    TELL: _tell,
+    THINK: _think,
+    FIND: _find,
+    BURN: _burn,
+    BREAK_OFF: _break_off,
+    REFUSE: _refuse,
+    REFUSE_LATE: _refuse_late,
+    CUT_SHORT: _cut_short,
+    TAKE_TIME: _take_time,
+}

@@ -1,0 +1,266 @@
+"""Clients from npm against `pais run`: `openai`, and the AI SDK over `@ai-sdk/openai-compatible`."""
+
+import json
+import shutil
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import pytest
+
+from tests.conformance.repertoire import (
+    CONCLUSION,
+    FOUND,
+    HALF,
+    REFUSE,
+    SLOWLY,
+    STORY,
+    THOUGHT,
+    perform,
+    said_by,
+)
+from tests.support.endpoint import Endpoint
+from tests.support.processes import Process
+
+pytestmark = pytest.mark.node
+
+PROJECT = Path(__file__).parent / "node"
+INSTALL_TIMEOUT = 300
+REPORT_TIMEOUT = 120
+PIECES = STORY.replace(" ", "\0 ").split("\0")
+
+
+@dataclass(frozen=True)
+class Report:
+    """What a client got to see, by scenario, and how often the model refused meanwhile."""
+
+    answers: dict[str, Any]
+    refusals: int
+
+    def __getitem__(self, scenario: str) -> Any:
+        return self.answers[scenario]
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the Node project with its dependencies installed, exactly as they are locked."""
+    npm = shutil.which("npm")
+    if npm is None or shutil.which("node") is None:
+        pytest.fail("these tests need Node.js 20 or later with npm; leave them out with: -m 'not node'")
+    folder = tmp_path_factory.mktemp("node") / "project"
+    shutil.copytree(PROJECT, folder, ignore=shutil.ignore_patterns("node_modules"))
+    command = [npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--prefer-offline"]
+    run(command, folder, INSTALL_TIMEOUT)
+    return folder
+
+
+class Ask(Protocol):
+    """Has a client put all its questions, or only some, to a server."""
+
+    def __call__(self, client: str, server: Process, *questions: str) -> Report: ...
+
+
+@pytest.fixture(scope="module")
+def ask(project: Path, played: Endpoint) -> Ask:
+    def ask(client: str, server: Process, *questions: str) -> Report:
+        played.script = perform
+        played.calls.clear()
+        command = ["node", "report.mjs", client, f"{server.url}/v1", *questions]
+        output = run(command, project, REPORT_TIMEOUT)
+        refusals = [call for call in played.calls if said_by(call.body, "user") == [REFUSE]]
+        return Report(json.loads(output), len(refusals))
+
+    return ask
+
+
+@pytest.fixture(scope="module")
+def openai(ask: Ask, server: Process) -> Report:
+    return ask("openai.mjs", server)
+
+
+@pytest.fixture(scope="module")
+def ai_sdk(ask: Ask, server: Process) -> Report:
+    return ask("ai-sdk.mjs", server)
+
+
+def run(command: list[str], folder: Path, timeout: float) -> str:
+    """Run a command to its end and return what it printed."""
+    done = subprocess.run(
+        command, cwd=folder, capture_output=True, text=True, encoding="utf-8", timeout=timeout, check=False
+    )
+    assert done.returncode == 0, f"{command} failed:\n{done.stdout}\n{done.stderr}"
+    return done.stdout
+
+
+def test_what_is_installed_is_locked_and_bound_to_no_registry() -> None:
+    lock = json.loads((PROJECT / "package-lock.json").read_text())
+
+    packages = {name: package for name, package in lock["packages"].items() if name}
+    assert packages
+    assert all("integrity" in package and "resolved" not in package for package in packages.values())
+
+
+# ------------------------------------------------------------------------------------------------ openai
+
+
+def test_openai_plain_answer(openai: Report) -> None:
+    assert openai["plain"] == {"text": STORY, "role": "assistant", "finish": "stop", "usage": 18}
+
+
+def test_openai_stream_without_usage_always_has_a_choice(openai: Report) -> None:
+    seen = openai["stream"]
+
+    assert (seen["text"], seen["pieces"], seen["finish"]) == (STORY, len(PIECES), ["stop"])
+    assert set(seen["choices"]) == {1}
+    assert seen["usage"] == []
+
+
+def test_openai_stream_with_usage_ends_with_it(openai: Report) -> None:
+    seen = openai["streamWithUsage"]
+
+    assert (seen["text"], seen["finish"], seen["usage"]) == (STORY, ["stop"], [18])
+    assert seen["choices"].index(0) == len(seen["choices"]) - 1
+
+
+def test_openai_stream_of_an_agent_with_tools(openai: Report) -> None:
+    seen = openai["streamWithTool"]
+
+    assert (seen["text"], seen["finish"]) == (FOUND, ["stop"])
+    assert seen["progress"] == ["started", "completed"]
+    assert seen["toolCalls"] == 0
+
+
+def test_openai_stream_with_thoughts(openai: Report) -> None:
+    assert (openai["streamWithThoughts"]["reasoning"], openai["streamWithThoughts"]["text"]) == (
+        THOUGHT,
+        CONCLUSION,
+    )
+
+
+def test_openai_stream_helper_puts_the_answer_together(openai: Report) -> None:
+    assert openai["helper"] == {"deltas": PIECES, "role": "assistant", "text": STORY, "finish": "stop"}
+
+
+def test_openai_stream_helper_reads_over_progress_and_thoughts(openai: Report) -> None:
+    assert openai["helperWithTool"]["text"] == FOUND
+    assert openai["helperWithThoughts"]["text"] == CONCLUSION
+
+
+def test_openai_session_kept_by_the_server(openai: Report) -> None:
+    assert openai["session"] == ["I heard: I am Ada.", "I heard: I am Ada. / Who am I?"]
+
+
+def test_openai_models(openai: Report) -> None:
+    assert openai["models"] == {"listed": ["clerk"], "retrieved": "clerk"}
+
+
+def test_openai_refusals_are_its_own_exceptions(openai: Report) -> None:
+    unknown, bad = openai["unknownModel"], openai["badParameter"]
+
+    assert (unknown["threw"], unknown["status"], unknown["code"]) == ("NotFoundError", 404, "model_not_found")
+    assert (bad["threw"], bad["status"], bad["param"]) == ("BadRequestError", 400, "temperature")
+
+
+def test_openai_failing_model_throws_and_is_asked_once(openai: Report) -> None:
+    failed = openai["failingModel"]
+
+    assert (failed["threw"], failed["status"], failed["code"]) == ("InternalServerError", 502, "403")
+    assert openai.refusals == 1
+
+
+def test_openai_failure_in_the_middle_of_a_stream_throws_after_the_text(openai: Report) -> None:
+    seen = openai["streamThatBreaks"]
+
+    assert seen["text"] == HALF
+    assert seen["failed"] == {
+        "isAPIError": True,
+        "message": "the connection to the model endpoint failed",
+        "code": "model_unavailable",
+        "type": "upstream_error",
+    }
+
+
+def test_openai_reads_over_the_keepalives_of_a_slow_model(ask: Ask, fidgety_server: Process) -> None:
+    seen = ask("openai.mjs", fidgety_server, "streamOfSlowModel")["streamOfSlowModel"]
+
+    assert (seen["reasoning"], seen["text"], seen["finish"]) == (THOUGHT, SLOWLY, ["stop"])
+
+
+# ------------------------------------------------------------------------------------------------ AI SDK
+
+
+def test_ai_sdk_generates_text(ai_sdk: Report) -> None:
+    assert ai_sdk["generateStory"] == {
+        "text": STORY,
+        "finishReason": "stop",
+        "usage": 18,
+        "toolCalls": 0,
+        "warnings": [],
+    }
+
+
+def test_ai_sdk_generates_text_with_an_agent_that_has_tools(ai_sdk: Report) -> None:
+    answer = ai_sdk["generateWithTool"]
+
+    assert (answer["text"], answer["usage"], answer["toolCalls"]) == (FOUND, 36, 0)
+
+
+def test_ai_sdk_conversation_kept_by_the_client(ai_sdk: Report) -> None:
+    assert ai_sdk["generateFromMessages"]["text"] == "I heard: I am Ada. / Who am I?"
+
+
+def test_ai_sdk_streams_text(ai_sdk: Report) -> None:
+    assert ai_sdk["textStream"] == PIECES
+    assert ai_sdk["streamStory"]["parts"] == [
+        "start",
+        "start-step",
+        "text-start",
+        "text-delta",
+        "text-end",
+        "finish-step",
+        "finish",
+    ]
+    assert ai_sdk["streamStory"]["finishReason"] == "stop"
+
+
+def test_ai_sdk_stream_with_usage(ai_sdk: Report) -> None:
+    seen = ai_sdk["streamWithUsage"]
+
+    assert (seen["text"], seen["usage"], seen["errors"]) == (STORY, 18, [])
+
+
+def test_ai_sdk_stream_reads_over_progress(ai_sdk: Report) -> None:
+    seen = ai_sdk["streamWithTool"]
+
+    assert (seen["text"], seen["finishReason"], seen["errors"]) == (FOUND, "stop", [])
+    # The same parts as of a plain story: no tool call that the client would have to answer.
+    assert seen["parts"] == ai_sdk["streamStory"]["parts"]
+
+
+def test_ai_sdk_stream_shows_thoughts_as_reasoning(ai_sdk: Report) -> None:
+    seen = ai_sdk["streamWithThoughts"]
+
+    assert (seen["reasoning"], seen["text"], seen["errors"]) == (THOUGHT, CONCLUSION, [])
+    assert seen["parts"].index("reasoning-end") < seen["parts"].index("text-start")
+
+
+def test_ai_sdk_failure_in_the_middle_of_a_stream_is_an_error_part_after_the_text(ai_sdk: Report) -> None:
+    seen = ai_sdk["streamThatBreaks"]
+
+    assert seen["text"] == HALF
+    assert seen["errors"] == ["the connection to the model endpoint failed"]
+    assert seen["finishReason"] == "error"
+
+
+def test_ai_sdk_failing_model_throws_with_its_message(ai_sdk: Report) -> None:
+    failed = ai_sdk["failingModel"]
+
+    assert (failed["status"], failed["message"]) == (502, "the model endpoint answered with status 403")
+    assert ai_sdk.refusals == 1
+
+
+def test_ai_sdk_reads_over_the_keepalives_of_a_slow_model(ask: Ask, fidgety_server: Process) -> None:
+    seen = ask("ai-sdk.mjs", fidgety_server, "streamOfSlowModel")["streamOfSlowModel"]
+
+    assert (seen["reasoning"], seen["text"], seen["errors"]) == (THOUGHT, SLOWLY, [])
