@@ -14,7 +14,8 @@ def dump_json(value: Any) -> bytes:
         return to_json(value, inf_nan_mode="null")
     except PydanticSerializationError:
         # A lone surrogate, which UTF-8 cannot hold: models do cut an emoji in half. JSON has an escape for it.
-        return json.dumps(value, separators=(",", ":")).encode("ascii")
+        text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+        return text.encode("utf-8", "backslashreplace")
 
 
 def load_json(data: bytes) -> Any:

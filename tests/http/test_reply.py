@@ -1,12 +1,9 @@
 """What goes back: heads, bodies, and nothing that could pose as a header."""
 
-from typing import Any
-
 import anyio
 import pytest
 
 from pais_lite.http import Reply, Response, json_response
-from pais_lite.http.reply import dump_json
 from pais_lite.http.types import Message
 
 pytestmark = pytest.mark.anyio
@@ -85,22 +82,3 @@ async def test_stream_goes_out_piece_by_piece() -> None:
         (b"a", True),
         (b"b", False),
     ]
-
-
-@pytest.mark.parametrize(
-    ("value", "text"),
-    [
-        ({"a": [1, None, True]}, b'{"a":[1,null,true]}'),
-        ("line\nline\u2028\u0085\r", '"line\\nline\u2028\x85\\r"'.encode()),
-        ("\ud800", b'"\\ud800"'),
-        ("x\udfff\U0001f600", '"x\\udfff\U0001f600"'.encode()),
-    ],
-)
-async def test_json_is_one_line_of_utf8(value: Any, text: bytes) -> None:
-    assert dump_json(value) == text
-    assert b"\n" not in dump_json(value)
-
-
-async def test_json_has_no_nan() -> None:
-    with pytest.raises(ValueError, match="not JSON compliant"):
-        dump_json(float("nan"))

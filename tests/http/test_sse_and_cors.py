@@ -2,9 +2,9 @@
 
 import pytest
 
+from pais_lite.encoding import dump_json
 from pais_lite.http import sse
 from pais_lite.http.cors import cors_headers, preflight_headers
-from pais_lite.http.reply import dump_json
 
 
 def test_event_is_one_data_line() -> None:
