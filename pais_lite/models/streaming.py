@@ -14,9 +14,11 @@ from collections.abc import AsyncGenerator
 from typing import Final, Self
 
 import anyio
+import httpcore2
 import httpx2
 
 from pais_lite.models.merging import DeltaMerger
+from pais_lite.models.network import JoiningBackend, PoolTransport
 
 __all__ = ["MAX_WAITING_BYTES", "MergedStream", "MergingTransport", "streaming_client"]
 
@@ -71,6 +73,7 @@ class MergedStream(httpx2.AsyncByteStream):
         self._room = asyncio.Event()
         self._pump: asyncio.Task[None] | None = None
         self._is_pumping = False
+        self._has_paused = False
         self._is_inner_closed = False
         self._is_closed = False
         self._is_over = False
@@ -147,11 +150,19 @@ class MergedStream(httpx2.AsyncByteStream):
             raise
 
     async def _run_pump(self) -> None:
+        loop = asyncio.get_running_loop()
+        loop.call_soon(self._note_pause)
         chunks = aiter(self._inner)
         try:
             async for chunk in chunks:
                 self._waiting += chunk
                 self._arrived.set()
+                if self._has_paused:
+                    # The first one after a silence. Asking for the next one costs a tenth of a millisecond if it is
+                    # not there yet, so the reader goes first.
+                    await asyncio.sleep(0)
+                    self._has_paused = False
+                    loop.call_soon(self._note_pause)
                 while len(self._waiting) >= self._max_waiting:
                     self._room.clear()
                     await self._room.wait()
@@ -161,6 +172,10 @@ class MergedStream(httpx2.AsyncByteStream):
                 if isinstance(chunks, AsyncGenerator):
                     await chunks.aclose()
                 await self._close_inner()
+
+    def _note_pause(self) -> None:
+        # The loop gets to this only when the pump waits for something.
+        self._has_paused = True
 
     async def _close_inner(self) -> None:
         if not self._is_inner_closed:
@@ -185,7 +200,17 @@ def streaming_client(
     is the longest silence of the upstream server, in seconds. `transport` replaces the one to the network, and the
     connection limits and `proxy` with it. Close the client when the server stops.
     """
-    if transport is None:
+    if transport is None and proxy is None:
+        transport = PoolTransport(
+            httpcore2.AsyncConnectionPool(
+                ssl_context=httpx2.create_ssl_context(),
+                max_connections=max_connections,
+                max_keepalive_connections=max_idle_connections,
+                keepalive_expiry=idle_seconds,
+                network_backend=JoiningBackend(),
+            )
+        )
+    elif transport is None:
         limits = httpx2.Limits(
             max_connections=max_connections,
             max_keepalive_connections=max_idle_connections,
