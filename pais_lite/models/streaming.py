@@ -73,7 +73,6 @@ class MergedStream(httpx2.AsyncByteStream):
         self._room = asyncio.Event()
         self._pump: asyncio.Task[None] | None = None
         self._is_pumping = False
-        self._has_paused = False
         self._is_inner_closed = False
         self._is_closed = False
         self._is_over = False
@@ -150,19 +149,11 @@ class MergedStream(httpx2.AsyncByteStream):
             raise
 
     async def _run_pump(self) -> None:
-        loop = asyncio.get_running_loop()
-        loop.call_soon(self._note_pause)
         chunks = aiter(self._inner)
         try:
             async for chunk in chunks:
                 self._waiting += chunk
                 self._arrived.set()
-                if self._has_paused:
-                    # The first one after a silence. Asking for the next one costs a tenth of a millisecond if it is
-                    # not there yet, so the reader goes first.
-                    await asyncio.sleep(0)
-                    self._has_paused = False
-                    loop.call_soon(self._note_pause)
                 while len(self._waiting) >= self._max_waiting:
                     self._room.clear()
                     await self._room.wait()
@@ -172,10 +163,6 @@ class MergedStream(httpx2.AsyncByteStream):
                 if isinstance(chunks, AsyncGenerator):
                     await chunks.aclose()
                 await self._close_inner()
-
-    def _note_pause(self) -> None:
-        # The loop gets to this only when the pump waits for something.
-        self._has_paused = True
 
     async def _close_inner(self) -> None:
         if not self._is_inner_closed:
