@@ -25,6 +25,10 @@ __all__ = ["MAX_WAITING_BYTES", "MergedStream", "MergingTransport", "streaming_c
 # About a thousand tokens. Whoever is further behind makes the upstream server wait.
 MAX_WAITING_BYTES: Final = 256 * 1024
 
+# Asking for more costs a tenth of a millisecond when there is nothing yet. So a token that comes after a silence gets a
+# lead of some turns of the event loop, in which it goes through the tasks of Pydantic AI and out to its client.
+_TURNS_OF_LEAD: Final = 4
+
 
 class MergingTransport(httpx2.AsyncBaseTransport):
     """Wraps a transport; joins the chat-completion text deltas of event streams that have already arrived.
@@ -73,6 +77,7 @@ class MergedStream(httpx2.AsyncByteStream):
         self._room = asyncio.Event()
         self._pump: asyncio.Task[None] | None = None
         self._is_pumping = False
+        self._has_paused = False
         self._is_inner_closed = False
         self._is_closed = False
         self._is_over = False
@@ -149,11 +154,19 @@ class MergedStream(httpx2.AsyncByteStream):
             raise
 
     async def _run_pump(self) -> None:
+        loop = asyncio.get_running_loop()
+        # The loop gets to such a note only while the pump waits: what comes after that was not there before.
+        loop.call_soon(self._note_pause)
         chunks = aiter(self._inner)
         try:
             async for chunk in chunks:
                 self._waiting += chunk
                 self._arrived.set()
+                if self._has_paused:
+                    for _ in range(_TURNS_OF_LEAD):
+                        await asyncio.sleep(0)
+                    self._has_paused = False
+                    loop.call_soon(self._note_pause)
                 while len(self._waiting) >= self._max_waiting:
                     self._room.clear()
                     await self._room.wait()
@@ -163,6 +176,9 @@ class MergedStream(httpx2.AsyncByteStream):
                 if isinstance(chunks, AsyncGenerator):
                     await chunks.aclose()
                 await self._close_inner()
+
+    def _note_pause(self) -> None:
+        self._has_paused = True
 
     async def _close_inner(self) -> None:
         if not self._is_inner_closed:
