@@ -10,6 +10,7 @@ it, and the end of the stream, `aclose`, or a cancelled read ends it and closes 
 """
 
 import asyncio
+import ssl
 from collections.abc import AsyncGenerator
 from typing import Final, Self
 
@@ -194,19 +195,23 @@ def streaming_client(
     max_idle_connections: int = 100,
     idle_seconds: float = 30.0,
     proxy: str | None = None,
+    ssl_context: ssl.SSLContext | None = None,
     transport: httpx2.AsyncBaseTransport | None = None,
 ) -> httpx2.AsyncClient:
     """Return an HTTP client for a model provider (`http_client=`) whose streams are joined by `MergingTransport`.
 
     Made for a server: one client for all runs, one connection for each stream under way, up to `max_connections`; a
     request beyond them waits `connect_timeout` seconds for one. Idle connections are kept for `idle_seconds`. `timeout`
-    is the longest silence of the upstream server, in seconds. `transport` replaces the one to the network, and the
-    connection limits and `proxy` with it. Close the client when the server stops.
+    is the longest silence of the upstream server, in seconds. `transport` replaces the one to the network, and all that
+    is said about connections with it. The environment's proxies are not looked up. Close the client when the server
+    stops.
     """
+    if ssl_context is None and transport is None:
+        ssl_context = httpx2.create_ssl_context()
     if transport is None and proxy is None:
         transport = PoolTransport(
             httpcore2.AsyncConnectionPool(
-                ssl_context=httpx2.create_ssl_context(),
+                ssl_context=ssl_context,
                 max_connections=max_connections,
                 max_keepalive_connections=max_idle_connections,
                 keepalive_expiry=idle_seconds,
@@ -219,7 +224,7 @@ def streaming_client(
             max_keepalive_connections=max_idle_connections,
             keepalive_expiry=idle_seconds,
         )
-        transport = httpx2.AsyncHTTPTransport(limits=limits, proxy=proxy)
+        transport = httpx2.AsyncHTTPTransport(verify=ssl_context or True, limits=limits, proxy=proxy)
     return httpx2.AsyncClient(
         transport=MergingTransport(transport),
         timeout=httpx2.Timeout(timeout, connect=connect_timeout, pool=connect_timeout),

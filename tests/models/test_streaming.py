@@ -5,11 +5,15 @@ import gc
 import gzip
 import itertools
 import json
+import shutil
+import ssl
+import subprocess
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import anyio
@@ -458,10 +462,13 @@ def http_chunk(data: bytes) -> bytes:
 
 
 @asynccontextmanager
-async def upstream(script: Callable[[Upstream, asyncio.StreamWriter], Any]) -> AsyncIterator[Upstream]:
+async def upstream(
+    script: Callable[[Upstream, asyncio.StreamWriter], Any], tls: ssl.SSLContext | None = None
+) -> AsyncIterator[Upstream]:
     served = Upstream(script)
-    server = await asyncio.start_server(served.serve, "127.0.0.1", 0)
-    served.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/v1/chat/completions"
+    server = await asyncio.start_server(served.serve, "127.0.0.1", 0, ssl=tls)
+    scheme = "https" if tls else "http"
+    served.url = f"{scheme}://127.0.0.1:{server.sockets[0].getsockname()[1]}/v1/chat/completions"
     try:
         yield served
     finally:
@@ -504,6 +511,24 @@ async def test_cut_connection_raises_the_same(before: bytes) -> None:
             ours = await answer(client, served.url)
     assert not isinstance(plain, ModelResponse)
     assert ours == plain
+
+
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="makes its certificate with openssl")
+async def test_tokens_in_records_of_their_own_are_joined_over_tls(tmp_path: Path) -> None:
+    command = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -keyout key -out cert -days 2"
+    names = ["-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1"]
+    subprocess.run([*command.split(), *names], cwd=tmp_path, check=True, capture_output=True, timeout=30)  # noqa: ASYNC221
+    there = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    there.load_cert_chain(tmp_path / "cert", tmp_path / "key")
+    here = ssl.create_default_context(cafile=str(tmp_path / "cert"))
+    async with upstream(five_hundred, there) as served, streaming_client(ssl_context=here) as client:
+        reads = 0
+        with anyio.fail_after(10):
+            async with client.stream("POST", served.url, content=b"{}") as response:
+                async for _ in response.aiter_raw():
+                    reads += 1
+        assert reads < 100
+        assert (await answer(client, served.url)).text == "".join(f" {number}" for number in range(500))
 
 
 async def endless(served: Upstream, writer: asyncio.StreamWriter) -> None:
