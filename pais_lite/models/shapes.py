@@ -13,6 +13,9 @@ from pydantic_core import from_json
 
 __all__ = ["Shape", "maybe_shape"]
 
+# A token's event has some 300 bytes. Finding its text takes a parse for each place where it could be.
+_MAX_PARSED_BYTES: Final = 16 * 1024
+
 # The inside of one JSON string. A surrogate has to come with its other half.
 _STRING_BODY: Final = re.compile(
     rb'(?>[^"\\\x00-\x1f]++'
@@ -89,7 +92,7 @@ class Shape(NamedTuple):
 def maybe_shape(event: re.Match[bytes]) -> Shape | None:
     """Return the shape of an event, or None if it says more than a plain text delta does."""
     document = event.group(1)
-    if b'"delta"' not in document:
+    if len(document) > _MAX_PARSED_BYTES or b'"delta"' not in document:
         return None
     try:
         chunk = from_json(document)
