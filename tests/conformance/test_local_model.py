@@ -76,6 +76,7 @@ def test_plain_answer_of_a_real_model_that_was_cut_short(client: OpenAI) -> None
         model="agent",
         messages=[{"role": "user", "content": "Tell me a long story about a baker."}],
         max_tokens=8,
+        temperature=0,
     )
 
     assert answer.choices[0].message.content
