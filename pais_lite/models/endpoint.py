@@ -1,6 +1,8 @@
 """A model behind an OpenAI-compatible endpoint: `MODEL_API_URL` and `MODEL_NAME`."""
 
-import httpx2
+from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
+
 from openai import AsyncOpenAI
 from pydantic_ai.models import Model
 from pydantic_ai.models.openai import OpenAIChatModel
@@ -8,7 +10,7 @@ from pydantic_ai.profiles.openai import OpenAIModelProfile
 from pydantic_ai.providers.openai import OpenAIProvider
 from pydantic_ai.providers.openai_compatible import OpenAICompatibleProvider
 
-from pais_lite.models.retrying import RetryingTransport
+from pais_lite.models.streaming import streaming_client
 from pais_lite.settings import Settings
 
 __all__ = ["EndpointModel", "api_base_url"]
@@ -16,6 +18,7 @@ __all__ = ["EndpointModel", "api_base_url"]
 # The OpenAI client insists on a key, and would otherwise take one from the environment that is meant for somebody else.
 _NO_KEY = "none"
 _OPENAI_HOST = "api.openai.com"
+_CONNECT_TIMEOUT = 10.0
 
 
 def api_base_url(url: str) -> str:
@@ -28,12 +31,12 @@ class EndpointModel:
     """One model and one HTTP client for all runs. The client's connections open when they are first needed."""
 
     def __init__(self, url: str, name: str, settings: Settings) -> None:
-        # A stream holds its connection for as long as it lasts; runs are counted elsewhere.
-        limits = httpx2.Limits(max_connections=None, max_keepalive_connections=64)
-        self._http_client = httpx2.AsyncClient(
-            transport=RetryingTransport(httpx2.AsyncHTTPTransport(limits=limits)),
-            timeout=httpx2.Timeout(settings.model_timeout, connect=min(10.0, settings.model_timeout)),
-            follow_redirects=True,
+        self._http_client = streaming_client(
+            timeout=settings.model_timeout,
+            connect_timeout=min(_CONNECT_TIMEOUT, settings.model_timeout),
+            # A run has one call to the model at a time, and runs are counted elsewhere.
+            max_connections=settings.max_concurrent_runs,
+            proxy=_maybe_proxy(url),
         )
         client = AsyncOpenAI(
             base_url=api_base_url(url),
@@ -50,6 +53,15 @@ class EndpointModel:
     async def aclose(self) -> None:
         """Close the connections to the endpoint."""
         await self._http_client.aclose()
+
+
+def _maybe_proxy(url: str) -> str | None:
+    """Return the proxy that the standard variables, such as HTTPS_PROXY and NO_PROXY, name for `url`."""
+    parts = urlsplit(url)
+    if parts.hostname is None or proxy_bypass(parts.hostname):
+        return None
+    proxies = getproxies()
+    return proxies.get(parts.scheme) or proxies.get("all")
 
 
 def _chat_model(name: str, client: AsyncOpenAI) -> OpenAIChatModel:

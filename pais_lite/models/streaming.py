@@ -20,6 +20,7 @@ import httpx2
 
 from pais_lite.models.merging import DeltaMerger
 from pais_lite.models.network import JoiningBackend, PoolTransport
+from pais_lite.models.retrying import RetryingTransport
 
 __all__ = ["MAX_WAITING_BYTES", "MergedStream", "MergingTransport", "streaming_client"]
 
@@ -198,7 +199,7 @@ def streaming_client(
     ssl_context: ssl.SSLContext | None = None,
     transport: httpx2.AsyncBaseTransport | None = None,
 ) -> httpx2.AsyncClient:
-    """Return an HTTP client for a model provider (`http_client=`) whose streams are joined by `MergingTransport`.
+    """Return an HTTP client for a model provider (`http_client=`): `MergingTransport` over `RetryingTransport`.
 
     Made for a server: one client for all runs, one connection for each stream under way, up to `max_connections`; a
     request beyond them waits `connect_timeout` seconds for one. Idle connections are kept for `idle_seconds`. `timeout`
@@ -206,27 +207,27 @@ def streaming_client(
     is said about connections with it. The environment's proxies are not looked up. Close the client when the server
     stops.
     """
-    if ssl_context is None and transport is None:
-        ssl_context = httpx2.create_ssl_context()
-    if transport is None and proxy is None:
-        transport = PoolTransport(
-            httpcore2.AsyncConnectionPool(
-                ssl_context=ssl_context,
+    if transport is None:
+        ssl_context = ssl_context or httpx2.create_ssl_context()
+        if proxy is None:
+            transport = PoolTransport(
+                httpcore2.AsyncConnectionPool(
+                    ssl_context=ssl_context,
+                    max_connections=max_connections,
+                    max_keepalive_connections=max_idle_connections,
+                    keepalive_expiry=idle_seconds,
+                    network_backend=JoiningBackend(),
+                )
+            )
+        else:
+            limits = httpx2.Limits(
                 max_connections=max_connections,
                 max_keepalive_connections=max_idle_connections,
                 keepalive_expiry=idle_seconds,
-                network_backend=JoiningBackend(),
             )
-        )
-    elif transport is None:
-        limits = httpx2.Limits(
-            max_connections=max_connections,
-            max_keepalive_connections=max_idle_connections,
-            keepalive_expiry=idle_seconds,
-        )
-        transport = httpx2.AsyncHTTPTransport(verify=ssl_context or True, limits=limits, proxy=proxy)
+            transport = httpx2.AsyncHTTPTransport(verify=ssl_context, limits=limits, proxy=proxy)
     return httpx2.AsyncClient(
-        transport=MergingTransport(transport),
+        transport=MergingTransport(RetryingTransport(transport)),
         timeout=httpx2.Timeout(timeout, connect=connect_timeout, pool=connect_timeout),
         follow_redirects=True,
         # A compressed stream could not be joined, and compressing single tokens gains nothing.

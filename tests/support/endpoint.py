@@ -22,6 +22,7 @@ class ModelCall:
     body: dict[str, Any]
     writer: asyncio.StreamWriter
     reader: asyncio.StreamReader
+    pieces: int = 0
 
     async def start_stream(self) -> None:
         """Send the head of an event stream."""
@@ -41,8 +42,12 @@ class ModelCall:
         await self.writer.drain()
 
     async def text(self, content: str, **fields: Any) -> None:
-        """Send a chunk with a piece of text."""
-        await self.event(chunk({"content": content}, **fields))
+        """Send a chunk with a piece of text.
+
+        Each has an id of its own, and so is never joined with its neighbours on the way: tests can count them.
+        """
+        self.pieces += 1
+        await self.event(chunk({"content": content}, **{"id": f"chatcmpl-{self.pieces}", **fields}))
 
     async def end_stream(self, finish_reason: str = "stop", usage: dict[str, int] | None = None) -> None:
         """Send the finish reason, the usage and the end."""
