@@ -4,7 +4,7 @@ import logging
 import signal
 import subprocess
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import FrameType
 
@@ -26,6 +26,7 @@ def supervise(
     *,
     workers: int,
     watched: Path | None,
+    on_ready: Callable[[], None],
 ) -> int:
     """Keep `workers` processes of `command` alive, which inherit the socket `listener`; return the exit code.
 
@@ -52,6 +53,7 @@ def supervise(
     seen = _versions(watched)
     try:
         running.extend(start() for _ in range(workers))
+        on_ready()
         while not signals:
             time.sleep(_LOOK_SECONDS)
             if watched is not None and (now := _versions(watched)) != seen:
