@@ -64,9 +64,15 @@ def _run_supervised(arguments: argparse.Namespace, path: Path | None, settings: 
         environment.pop("DEBUG_MOCK_RESPONSES", None)
         environment.update(MODEL_API_URL=settings.model_api_url or "", MODEL_NAME=LOCAL_MODEL_NAME)
     folder = (path.resolve().parent if path else Path.cwd()) if arguments.reload else None
-    _announce(settings.agent_name or "agent", _url(listener))
     with listener:
-        return supervise(command, environment, listener.fileno(), workers=arguments.workers, watched=folder)
+        return supervise(
+            command,
+            environment,
+            listener.fileno(),
+            workers=arguments.workers,
+            watched=folder,
+            on_ready=lambda: _announce(settings.agent_name or "agent", _url(listener)),
+        )
 
 
 @contextmanager
