@@ -43,9 +43,8 @@ def run(arguments: argparse.Namespace) -> int:
             url = _url(listener)
             serve_until_stopped(server, listener, lambda: _announce(server.agent.name, url))
         else:
-            serve_until_stopped(
-                server, socket.socket(fileno=arguments.fd), lambda: _log.info("worker is ready")
-            )
+            listener = socket.socket(fileno=arguments.fd)
+            serve_until_stopped(server, listener, lambda: _tell(arguments.ready_fd, server.agent.name))
     return 0
 
 
@@ -71,7 +70,7 @@ def _run_supervised(arguments: argparse.Namespace, path: Path | None, settings: 
             listener.fileno(),
             workers=arguments.workers,
             watched=folder,
-            on_ready=lambda: _announce(settings.agent_name or "agent", _url(listener)),
+            on_ready=lambda name: _announce(name, _url(listener)),
         )
 
 
@@ -96,6 +95,13 @@ def _url(listener: socket.socket) -> str:
     if host in ("0.0.0.0", "::"):
         host = "localhost"
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def _tell(supervisor: int, name: str) -> None:
+    """Tell the supervising process that this one serves."""
+    os.write(supervisor, f"{name}\n".encode())
+    os.close(supervisor)
+    _log.info("worker is ready")
 
 
 def _announce(name: str, url: str) -> None:
