@@ -184,9 +184,22 @@ def start_server(directory: str) -> tuple[subprocess.Popen[bytes], int]:
 async def fill(port: int) -> None:
     async with Client(f"redis://127.0.0.1:{port}") as client:
         await client.execute("SET", "key", "value")
-        await client.pipeline([("RPUSH", f"{KEY}:events", EVENT + "y" * (number % 40)) for number in range(500)])
+        await client.pipeline(
+            [("RPUSH", f"{KEY}:events", EVENT + "y" * (number % 40)) for number in range(500)]
+        )
         await client.pipeline([("ZADD", INDEX, number, f"session-{number}") for number in range(1000)])
-        fields = ("session_id", "s" * 36, "user_id", "alice", "created", "t" * 32, "updated", "u" * 32, "count", 12)
+        fields = (
+            "session_id",
+            "s" * 36,
+            "user_id",
+            "alice",
+            "created",
+            "t" * 32,
+            "updated",
+            "u" * 32,
+            "count",
+            12,
+        )
         await client.pipeline([("HSET", f"pais:{{agent}}:meta:session-{n}", *fields) for n in range(1000)])
 
 
@@ -234,7 +247,9 @@ async def compare(port: int, work: str, tasks: int, rounds: int, seconds: float)
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=0.4)
     parser.add_argument("--tasks", type=int, nargs="+", default=[1, 16, 128])
@@ -244,7 +259,9 @@ def main() -> None:
         process, port = start_server(directory)
         try:
             asyncio.run(fill(port))
-            print("work      tasks  ours (us)   redis-py    coredis  /redis-py   /coredis   (ratios: higher is better)")
+            print(
+                "work      tasks  ours (us)   redis-py    coredis  /redis-py   /coredis   (ratios: higher is better)"
+            )
             for work in arguments.work:
                 for tasks in arguments.tasks:
                     asyncio.run(compare(port, work, tasks, arguments.rounds, arguments.seconds))

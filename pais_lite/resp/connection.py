@@ -28,9 +28,12 @@ from pais_lite.resp.errors import (
     RespError,
 )
 from pais_lite.resp.protocol import NEED_DATA, Decoder, Limits, Push, Reply
-from pais_lite.resp.transport import Transport
+from pais_lite.resp.transport import RECEIVE_BYTES, Transport
 
 __all__ = ["Connection"]
+
+# What is already there is read without asking the loop again, but other tasks get their turn in between.
+_RECEIVES_PER_TURN = 8
 
 
 class _Slot:
@@ -201,18 +204,24 @@ class Connection:
 
     def _receive(self) -> None:
         """Take what has come without waiting, and hand replies to their slots."""
-        if self._failure is not None:
-            return
-        try:
-            data = self._transport.receive()
-        except OSError as exc:
-            self._lose(exc)
-            return
-        if data is None:
-            return
-        if not data:
-            self._lose(None)
-            return
+        for _ in range(_RECEIVES_PER_TURN):
+            if self._failure is not None:
+                return
+            try:
+                data = self._transport.receive()
+            except OSError as exc:
+                self._lose(exc)
+                return
+            if data is None:
+                return
+            if not data:
+                self._lose(None)
+                return
+            self._deliver(data)
+            if len(data) < RECEIVE_BYTES:
+                return
+
+    def _deliver(self, data: bytes) -> None:
         decoder = self._decoder
         slots = self._slots
         decoder.feed(data)
