@@ -260,7 +260,8 @@ class Decoder:
     def _join(self) -> bool:
         """Make one buffer of what is left and what came, once the element in hand can be read from it."""
         if self._missing_line:
-            if len(self._buffer) - self._position + self._chunk_bytes > self._limits.line_bytes:
+            # Beside what counts there is the type before it, and perhaps a CR after it.
+            if len(self._buffer) - self._position + self._chunk_bytes > self._limits.line_bytes + 2:
                 raise ProtocolError("the server sent a line that is too long")
             return False
         if self._chunk_bytes < self._missing_bytes:
@@ -402,7 +403,7 @@ class Decoder:
                 raise ProtocolError("the server does not speak RESP")
             if self._buffer.find(b"\n", position) >= 0:
                 raise ProtocolError("the server sent a line that does not end in CRLF")
-            if rest > self._limits.line_bytes:
+            if rest > self._limits.line_bytes + 2:
                 raise ProtocolError("the server sent a line that is too long")
             self._missing_line = True
         return NEED_DATA
