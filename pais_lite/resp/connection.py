@@ -71,7 +71,8 @@ class Connection:
         self._failure: RespError | None = None
         self._retired = False
         self._flushing = False
-        self._reading = False
+        # The wait of the one who reads, so that it can be called away.
+        self._reading: anyio.CancelScope | None = None
         self._draining = False
         self._crowded = False
 
@@ -123,7 +124,7 @@ class Connection:
             while not slot.done:
                 if not self._draining and self._transport.unsent:
                     await self._drain()
-                elif not self._reading:
+                elif self._reading is None:
                     await self._read_until_done(slot)
                 else:
                     slot.event = anyio.Event()
@@ -179,10 +180,10 @@ class Connection:
 
     async def _read_until_done(self, slot: _Slot) -> None:
         """Read for all until this slot has its replies."""
-        self._reading = True
         transport = self._transport
+        self._reading = scope = anyio.CancelScope(deadline=self._deadline())
         try:
-            with anyio.CancelScope(deadline=self._deadline()) as scope:
+            with scope:
                 while True:
                     await transport.wait_readable()
                     self._receive()
@@ -191,12 +192,12 @@ class Connection:
                     scope.deadline = self._deadline()
             # The reply may have come in the last moment.
             self._receive()
-            if not slot.done:
+            if not slot.done and anyio.current_time() >= self._deadline():
                 self._time_out()
         except anyio.ClosedResourceError:
             self._lose(None)
         finally:
-            self._reading = False
+            self._reading = None
 
     def _deadline(self) -> float:
         """Return when, on the loop's clock, the oldest reply is overdue."""
@@ -248,12 +249,16 @@ class Connection:
 
     def _pass_on(self) -> None:
         """Wake the one that has waited longest, if something is to do that nobody does."""
-        if self._reading and (self._draining or not self._transport.unsent):
+        unsent = self._transport.unsent and not self._draining
+        if self._reading is not None and not unsent:
             return
         for slot in self._slots:
             if slot.event is not None:
                 slot.event.set()
                 return
+        if self._reading is not None:
+            # The only one left is reading what will never come unless it writes first.
+            self._reading.cancel()
 
     def _lose(self, cause: OSError | None) -> None:
         failure = OutcomeUnknown("the connection to the Redis server was lost")
