@@ -197,7 +197,7 @@ SMALL = Limits(bulk_bytes=10, line_bytes=20, elements=3, depth=2)
         b"*4\r\n",
         b"%4\r\n",
         b"*1\r\n*1\r\n*1\r\n",
-        b"+" + b"x" * 21,
+        b"+" + b"x" * 22,
         b"+" + b"x" * 21 + b"\r\n",
         b"$9999999999999999999999\r\n",
     ],
