@@ -1,5 +1,20 @@
 """The thin production server around Pydantic AI agents."""
 
+from pais_lite.agent import Agent
+from pais_lite.deps import AgentDeps
+from pais_lite.memory import LocalMemory, Memory, MemoryEvent, NullMemory, SessionMemory
+from pais_lite.server import AgentServer, serve
 from pais_lite.settings import Settings
 
-__all__ = ["Settings"]
+__all__ = [
+    "Agent",
+    "AgentDeps",
+    "AgentServer",
+    "LocalMemory",
+    "Memory",
+    "MemoryEvent",
+    "NullMemory",
+    "SessionMemory",
+    "Settings",
+    "serve",
+]

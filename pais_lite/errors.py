@@ -19,6 +19,7 @@ __all__ = [
     "ModelUnavailable",
     "NotFound",
     "PaisError",
+    "RunCancelled",
     "RunFailed",
     "RunTimedOut",
     "ServerDraining",
@@ -93,6 +94,12 @@ class RunFailed(ServiceError):
     """The agent's own code, such as a tool, raised; the details are in the log."""
 
     code = "run_failed"
+
+
+class RunCancelled(ServiceError):
+    """Somebody who may do so ended the run before it had its answer."""
+
+    code = "cancelled"
 
 
 class MaxStepsExceeded(ServiceError):

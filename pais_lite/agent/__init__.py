@@ -1,0 +1,8 @@
+"""The transport-free heart: one run is memory in, Pydantic AI at work, events out."""
+
+from pais_lite.agent.agent import Agent
+from pais_lite.agent.card import AgentCard
+from pais_lite.agent.request import RunRequest
+from pais_lite.agent.run import Run
+
+__all__ = ["Agent", "AgentCard", "Run", "RunRequest"]

@@ -1,0 +1,239 @@
+"""`Agent`: a Pydantic AI agent with a memory, a model from the settings, and runs that speak in events."""
+
+import logging
+import secrets
+from collections.abc import AsyncIterator, Mapping, Sequence
+from typing import Any, Self
+
+from pydantic_ai import Agent as PydanticAgent
+from pydantic_ai.models import KnownModelName, Model
+
+from pais_lite.agent.card import AgentCard, AgentSkill
+from pais_lite.agent.driver import RunDriver
+from pais_lite.agent.messages import read_conversation
+from pais_lite.agent.request import RunRequest
+from pais_lite.agent.run import Run
+from pais_lite.agent.tools import ToolInspector
+from pais_lite.deps import AgentDeps
+from pais_lite.errors import ConfigurationError, InvalidRequest, PaisError, ServerDraining
+from pais_lite.events import Failed, Finished, RunEvent, TextDelta
+from pais_lite.memory import LocalMemory, Memory, NullMemory
+from pais_lite.models import resolve_model
+from pais_lite.settings import Settings
+from pais_lite.version import __version__
+
+__all__ = ["Agent"]
+
+_log = logging.getLogger("pais_lite.agent")
+
+
+class Agent:
+    """An agent that remembers. It knows nothing of HTTP; `AgentServer` is one way to reach it.
+
+    The model is `model`, else the mock of `DEBUG_MOCK_RESPONSES`, else `model_name` at `model_api_url`, which may
+    come from the environment too.
+
+    Raises:
+        ConfigurationError: a setting is wrong, or no model can be found.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        model: Model | KnownModelName | str | None = None,
+        instructions: str = "You are a helpful agent",
+        description: str = "Agent",
+        memory: Memory | None = None,
+        max_steps: int = 5,
+        memory_context_limit: int = 6,
+        memory_enabled: bool = True,
+        model_api_url: str | None = None,
+        model_name: str | None = None,
+    ) -> None:
+        settings = Settings.load(
+            agent_name=name,
+            agent_description=description,
+            agentic_loop_max_steps=max_steps,
+            memory_context_limit=memory_context_limit,
+            memory_enabled=memory_enabled,
+            model_api_url=model_api_url,
+            model_name=model_name,
+        )
+        own = PydanticAgent(name=name, instructions=instructions, deps_type=AgentDeps)
+        if memory is None:
+            memory = LocalMemory(app_name=name)
+        self._set_up(own, name=name, model=model, memory=memory, settings=settings)
+
+    @classmethod
+    def serving(
+        cls, agent: PydanticAgent[Any, Any], *, name: str, memory: Memory, settings: Settings
+    ) -> Self:
+        """Wrap a user's agent, which is never changed: all that a run needs is given to that run.
+
+        Raises:
+            ConfigurationError: no model can be found, or the agent's `deps_type` cannot be made.
+        """
+        self = cls.__new__(cls)
+        self._set_up(agent, name=name, model=None, memory=memory, settings=settings)
+        return self
+
+    def _set_up(
+        self,
+        agent: PydanticAgent[Any, Any],
+        *,
+        name: str,
+        model: Model | KnownModelName | str | None,
+        memory: Memory,
+        settings: Settings,
+    ) -> None:
+        self.name = name
+        self.description = settings.agent_description
+        self.memory = memory if settings.memory_enabled else NullMemory(app_name=name)
+        self._agent = agent
+        self._settings = settings
+        self._models = resolve_model(model, settings, agent_has_model=agent.model is not None)
+        self._deps_type = _deps_type_of(agent)
+        self._inspector = ToolInspector(agent, self._deps("inspection", NullMemory(app_name=name)))
+        self._runs: set[Run] = set()
+
+    def start(self, request: RunRequest) -> Run:
+        """Start a run. It goes on until its end or its `cancel`, whoever listens."""
+        memory = self.memory.for_owner(request.owner)
+
+        async def work(run: Run) -> Finished | Failed:
+            driver = RunDriver(
+                agent=self._agent,
+                model=self._models.for_run(),
+                deps=self._deps(request.session_id, memory),
+                memory=memory,
+                request=request,
+                max_steps=self._settings.agentic_loop_max_steps,
+                context_limit=self._settings.memory_context_limit,
+                emit=run.feed.put,
+            )
+            return await driver.drive(lambda: run.cancel_reason)
+
+        run = Run(work, timeout=self._settings.run_timeout)
+        self._runs.add(run)
+        run.add_done_callback(lambda: self._runs.discard(run))
+        return run
+
+    async def run_events(self, request: RunRequest) -> AsyncIterator[RunEvent]:
+        """Run, and yield each event as it happens; the last is a `Finished` or a `Failed`.
+
+        The run is cancelled when the iteration is given up.
+        """
+        run = self.start(request)
+        try:
+            while True:
+                for event in await run.next_events():
+                    yield event
+                    if isinstance(event, Finished | Failed):
+                        return
+        finally:
+            run.cancel()
+
+    async def process_message(
+        self,
+        message: str | Sequence[Mapping[str, Any]],
+        session_id: str | None = None,
+        stream: bool = False,
+    ) -> AsyncIterator[str]:
+        """Answer a message, or the last of an OpenAI-style list of them; yield the answer, in pieces with `stream`.
+
+        With a `session_id`, the session's memory is the history; without one, the list is. The run is cancelled when
+        the iteration is given up.
+
+        Raises:
+            PaisError: the run failed; the message is fit for whoever asked.
+        """
+        request = self._read_message(message, session_id, stream)
+        async for event in self.run_events(request):
+            match event:
+                case TextDelta(text=text):
+                    yield text
+                case Finished(output=output) if not stream:
+                    yield output
+                case Failed(error=error):
+                    raise error
+                case _:
+                    pass
+
+    async def tool_definitions(self) -> list[dict[str, Any]]:
+        """Return the tools that the model sees, each in the shape of the OpenAI API."""
+        return [
+            {
+                "type": "function",
+                "function": {
+                    "name": tool.name,
+                    "description": tool.description or "",
+                    "parameters": tool.parameters_json_schema,
+                },
+            }
+            for tool in await self._inspector.tools()
+        ]
+
+    async def get_agent_card(self, base_url: str) -> AgentCard:
+        """Return the card of this agent, reached at `base_url`; its skills are its tools."""
+        tools = await self._inspector.tools()
+        skills = [
+            AgentSkill(id=tool.name, name=tool.name, description=tool.description or tool.name)
+            for tool in tools
+        ]
+        return AgentCard(
+            name=self.name, description=self.description, url=base_url, version=__version__, skills=skills
+        )
+
+    def cancel_runs(self, reason: PaisError) -> None:
+        """Cancel every run that is under way; `reason` is what their last event will say."""
+        for run in list(self._runs):
+            run.cancel(reason)
+
+    async def close(self) -> None:
+        """Cancel the runs that are under way, wait for their end, and close model and memory."""
+        running = list(self._runs)
+        self.cancel_runs(ServerDraining("the server stopped before the run had its answer"))
+        for run in running:
+            await run.ending()
+        await self._models.aclose()
+        await self.memory.aclose()
+
+    def _read_message(
+        self, message: str | Sequence[Mapping[str, Any]], session_id: str | None, stream: bool
+    ) -> RunRequest:
+        own_session = session_id or f"session_{secrets.token_hex(16)}"
+        if isinstance(message, str):
+            history = None if session_id else ()
+            return RunRequest(prompt=message, session_id=own_session, history=history, stream=stream)
+        conversation = read_conversation(message)
+        if conversation.prompt is None:
+            raise InvalidRequest("the last of the messages has to be a user's turn", param="messages")
+        return RunRequest(
+            prompt=conversation.prompt,
+            session_id=own_session,
+            history=None if session_id else conversation.history,
+            instructions=conversation.instructions,
+            delegated=conversation.delegated,
+            stream=stream,
+        )
+
+    def _deps(self, session_id: str, memory: Memory) -> AgentDeps:
+        return self._deps_type(session_id=session_id, memory=memory)
+
+
+def _deps_type_of(agent: PydanticAgent[Any, Any]) -> type[AgentDeps]:
+    """Return the agent's own kind of `AgentDeps`; an agent that declares something else ignores what it is given."""
+    declared: Any = agent.deps_type
+    if not (isinstance(declared, type) and issubclass(declared, AgentDeps)):
+        if declared not in (type(None), object):
+            _log.warning(
+                "deps_type %r is not an AgentDeps: tools will see an AgentDeps all the same", declared
+            )
+        return AgentDeps
+    try:
+        declared(session_id="check", memory=NullMemory())
+    except TypeError as exc:
+        raise ConfigurationError(
+            f"deps_type {declared.__name__}: the fields that it adds to AgentDeps need default values"
+        ) from exc
+    return declared

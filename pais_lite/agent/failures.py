@@ -1,0 +1,40 @@
+"""Pydantic AI's exceptions in our own words, fit for callers. What they say about insides goes to the log."""
+
+import logging
+
+from pydantic_ai import exceptions
+
+from pais_lite import errors
+
+__all__ = ["translate"]
+
+_log = logging.getLogger("pais_lite.agent")
+
+
+def translate(error: Exception, *, max_steps: int) -> errors.PaisError:
+    """Return what `error` means to the caller. Order matters: Pydantic AI derives the specific from the general."""
+    match error:
+        case errors.PaisError():
+            return error
+        case exceptions.UsageLimitExceeded():
+            return errors.MaxStepsExceeded(f"the agent had no answer after {max_steps} model calls")
+        case exceptions.ModelHTTPError(status_code=status):
+            _log.warning("the model endpoint answered with status %d", status)
+            return errors.ModelUnavailable(
+                f"the model endpoint answered with status {status}", code=str(status)
+            )
+        case exceptions.ModelTimeoutError():
+            _log.warning("the model endpoint did not answer in time")
+            return errors.ModelUnavailable("the model endpoint did not answer in time", code="model_timeout")
+        case exceptions.ModelConnectionError():
+            _log.warning("the connection to the model endpoint failed: %s", type(error.__cause__).__name__)
+            return errors.ModelUnavailable("the connection to the model endpoint failed")
+        case exceptions.ModelAPIError() | exceptions.FallbackExceptionGroup():
+            _log.warning("the model endpoint failed: %s", type(error).__name__)
+            return errors.ModelUnavailable("the model endpoint failed")
+        case exceptions.UnexpectedModelBehavior():
+            _log.warning("the model misbehaved: %s", error.message)
+            return errors.ModelMisbehaved("the model's answers could not be used")
+        case _:
+            _log.error("the agent's run failed", exc_info=error)
+            return errors.RunFailed("the agent failed while working on this request")

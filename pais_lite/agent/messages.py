@@ -1,0 +1,200 @@
+"""OpenAI-style message lists, read into Pydantic AI messages."""
+
+import base64
+import binascii
+import json
+import mimetypes
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from pydantic_ai.messages import (
+    BinaryContent,
+    ImageUrl,
+    ModelMessage,
+    ModelRequest,
+    ModelResponse,
+    ModelResponsePart,
+    TextPart,
+    ToolCallPart,
+    ToolReturnPart,
+    UserContent,
+    UserPromptPart,
+)
+
+from pais_lite.errors import InvalidRequest
+
+__all__ = ["Conversation", "read_conversation"]
+
+_USER_ROLES = frozenset({"user", "task-delegation"})
+_ROLES = ("system", "developer", "user", "assistant", "tool", "task-delegation")
+_AUDIO_TYPES = {"wav": "audio/wav", "mp3": "audio/mpeg"}
+
+
+@dataclass(slots=True)
+class Conversation:
+    """A message list, taken apart.
+
+    `prompt` is the content of the last message when that is a user's turn, else `None`; `history` is all before it,
+    without the system and developer messages, which are `instructions`.
+    """
+
+    history: list[ModelMessage] = field(default_factory=list)
+    instructions: str | None = None
+    prompt: str | Sequence[UserContent] | None = None
+    delegated: bool = False
+
+
+def read_conversation(messages: object) -> Conversation:
+    """Read a list of messages as `POST /v1/chat/completions` takes it.
+
+    Raises:
+        InvalidRequest: it is no such list; the message says which entry is wrong, and how.
+    """
+    if not isinstance(messages, Sequence) or isinstance(messages, str | bytes) or not messages:
+        raise _wrong("has to be a list with at least one message")
+    conversation = Conversation()
+    instructions: list[str] = []
+    calls: dict[str, str] = {}
+    last = len(messages) - 1
+    for place, message in enumerate(messages):
+        if not isinstance(message, Mapping):
+            raise _wrong("has to be an object", place)
+        role = message.get("role")
+        if role in ("system", "developer"):
+            instructions.append(_read_text(message.get("content"), place))
+        elif role in _USER_ROLES:
+            content = _read_user_content(message.get("content"), place)
+            if place == last:
+                conversation.prompt, conversation.delegated = content, role == "task-delegation"
+            else:
+                conversation.history.append(ModelRequest(parts=[UserPromptPart(content)]))
+        elif role == "assistant":
+            conversation.history.append(ModelResponse(parts=_read_answer(message, place, calls)))
+        elif role == "tool":
+            conversation.history.append(ModelRequest(parts=[_read_tool_result(message, place, calls)]))
+        else:
+            raise _wrong(f"role has to be one of {', '.join(_ROLES)}", place)
+    conversation.instructions = "\n\n".join(text for text in instructions if text) or None
+    return conversation
+
+
+def _read_user_content(content: object, place: int) -> str | list[UserContent]:
+    if isinstance(content, str):
+        return content
+    if isinstance(content, Sequence) and content:
+        return [_read_part(part, place) for part in content]
+    raise _wrong("content has to be a string or a list with at least one part", place)
+
+
+def _read_part(part: object, place: int) -> UserContent:
+    kind = part.get("type") if isinstance(part, Mapping) else None
+    if isinstance(part, Mapping) and isinstance(kind, str):
+        value = part.get(kind)
+        match kind, value:
+            case "text", str():
+                return value
+            case "image_url", str():
+                return _read_image(value, place)
+            case "image_url", {"url": str() as url}:
+                return _read_image(url, place)
+            case "input_audio", {"data": str() as data, "format": "wav" | "mp3" as audio_format}:
+                return BinaryContent(_decode_base64(data, place), media_type=_AUDIO_TYPES[audio_format])
+            case "file", {"file_data": str() as data, "filename": str() as filename}:
+                return _read_file(data, filename, place)
+            case "file", {"file_data": str() as data}:
+                return _read_file(data, "", place)
+            case (("text" | "image_url" | "input_audio" | "file"), _):
+                raise _wrong(f"a part of type {kind!r} does not hold what it has to", place)
+            case _:
+                pass
+    raise _wrong("the type of a part has to be text, image_url, input_audio or file", place)
+
+
+def _read_image(url: str, place: int) -> UserContent:
+    if url.startswith("data:"):
+        return _read_data_url(url, place)
+    # Passed on as it is: the model's service fetches it, this server never does.
+    if url.startswith("https://"):
+        return ImageUrl(url)
+    raise _wrong("the url of an image has to begin with data: or https://", place)
+
+
+def _read_file(data: str, filename: str, place: int) -> UserContent:
+    if data.startswith("data:"):
+        return _read_data_url(data, place)
+    media_type = mimetypes.guess_type(filename)[0] or "application/pdf"
+    return BinaryContent(_decode_base64(data, place), media_type=media_type)
+
+
+def _read_data_url(url: str, place: int) -> BinaryContent:
+    header, comma, data = url.removeprefix("data:").partition(",")
+    media_type, _, encoding = header.rpartition(";")
+    if not comma or encoding != "base64" or "/" not in media_type:
+        raise _wrong("a data: URL has to look like data:image/png;base64,…", place)
+    return BinaryContent(_decode_base64(data, place), media_type=media_type.partition(";")[0])
+
+
+def _decode_base64(data: str, place: int) -> bytes:
+    try:
+        return base64.b64decode(data, validate=True)
+    except (binascii.Error, ValueError) as exc:
+        raise _wrong("the data of a part has to be base64", place) from exc
+
+
+def _read_answer(message: Mapping[str, Any], place: int, calls: dict[str, str]) -> list[ModelResponsePart]:
+    content = message.get("content")
+    if content is None:
+        content = message.get("refusal") or ""
+    text = _read_text(content, place)
+    parts: list[ModelResponsePart] = [TextPart(text)] if text else []
+    tool_calls = message.get("tool_calls") or []
+    if not isinstance(tool_calls, Sequence) or isinstance(tool_calls, str):
+        raise _wrong("tool_calls has to be a list", place)
+    for call in tool_calls:
+        match call:
+            case {
+                "id": str() as call_id,
+                "function": {"name": str() as name, "arguments": str() as arguments},
+            }:
+                calls[call_id] = name
+                parts.append(ToolCallPart(name, _checked_arguments(arguments, place), tool_call_id=call_id))
+            case _:
+                raise _wrong("a tool call needs an id, and a function with name and arguments", place)
+    return parts or [TextPart("")]
+
+
+def _checked_arguments(arguments: str, place: int) -> str:
+    try:
+        json.loads(arguments or "{}")
+    except (ValueError, RecursionError) as exc:
+        raise _wrong("the arguments of a tool call have to be JSON", place) from exc
+    return arguments or "{}"
+
+
+def _read_tool_result(message: Mapping[str, Any], place: int, calls: Mapping[str, str]) -> ToolReturnPart:
+    call_id = message.get("tool_call_id")
+    if not isinstance(call_id, str) or call_id not in calls:
+        raise _wrong("tool_call_id has to be the id of a tool call before it", place)
+    return ToolReturnPart(calls[call_id], _read_text(message.get("content"), place), tool_call_id=call_id)
+
+
+def _read_text(content: object, place: int) -> str:
+    """Read content that can only be text: a string, or a list of text and refusal parts."""
+    if isinstance(content, str):
+        return content
+    if isinstance(content, Sequence):
+        texts: list[str] = []
+        for part in content:
+            match part:
+                case {"type": "text", "text": str() as text} | {"type": "refusal", "refusal": str() as text}:
+                    texts.append(text)
+                case _:
+                    raise _wrong("content of this role can only be text", place)
+        return "".join(texts)
+    raise _wrong("content has to be a string or a list of text parts", place)
+
+
+def _wrong(what: str, place: int | None = None) -> InvalidRequest:
+    where = "messages" if place is None else f"messages[{place}]"
+    return InvalidRequest(f"{where}: {what}", param="messages", code="invalid_messages")

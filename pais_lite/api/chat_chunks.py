@@ -1,0 +1,108 @@
+"""The answers of `POST /v1/chat/completions`, byte by byte: one object, or the chunks of a stream.
+
+What is in a chunk, and what is not, follows what the clients of the OpenAI API were seen to read unharmed: an object
+`delta` and an integer `index` in every choice, no `error` beside `choices`, and `choices: []` only for those who asked
+for usage.
+"""
+
+import secrets
+import time
+from typing import Any
+
+from pais_lite.events import Finished, Progress, TextDelta, ThinkingDelta, Usage
+from pais_lite.http.reply import dump_json
+from pais_lite.http.sse import data_event
+
+__all__ = ["ChunkWriter", "completion_object", "new_completion_id"]
+
+
+def new_completion_id() -> str:
+    """Return an id that no other answer has."""
+    return f"chatcmpl-{secrets.token_hex(16)}"
+
+
+def completion_object(finished: Finished, *, completion_id: str, model: str) -> dict[str, Any]:
+    """Return the whole answer of a request that did not ask for a stream."""
+    return {
+        "id": completion_id,
+        "object": "chat.completion",
+        "created": int(time.time()),
+        "model": model,
+        "choices": [
+            {
+                "index": 0,
+                "message": {"role": "assistant", "content": finished.output, "refusal": None},
+                "logprobs": None,
+                "finish_reason": finished.finish_reason,
+            }
+        ],
+        "usage": _usage_object(finished.usage),
+    }
+
+
+class ChunkWriter:
+    """Writes the chunks of one stream. What is the same in all of them is encoded once."""
+
+    def __init__(self, *, completion_id: str, model: str) -> None:
+        head = {
+            "id": completion_id,
+            "object": "chat.completion.chunk",
+            "created": int(time.time()),
+            "model": model,
+        }
+        self._head = dump_json(head)[:-1]
+        self._delta_head = self._head + b',"choices":[{"index":0,"delta":{'
+        self._text_head = self._delta_head + b'"content":'
+
+    def role(self) -> bytes:
+        """Return the first chunk, which says who speaks."""
+        return self._delta(b'"role":"assistant","content":""')
+
+    def text(self, event: TextDelta) -> bytes:
+        """Return a chunk with a piece of the answer."""
+        return data_event(self._text_head + dump_json(event.text) + b'},"finish_reason":null}]}')
+
+    def thinking(self, event: ThinkingDelta) -> bytes:
+        """Return a chunk with a piece of the model's thoughts, under both names that clients look for."""
+        thought = dump_json(event.text)
+        return self._delta(b'"reasoning_content":' + thought + b',"reasoning":' + thought)
+
+    def progress(self, event: Progress) -> bytes:
+        """Return a chunk without text, and with what a tool is doing in a field that clients leave alone."""
+        details: dict[str, Any] = {
+            "type": "progress",
+            "step": event.step,
+            "max_steps": event.max_steps,
+            "action": event.action,
+            "target": event.target,
+            "call_id": event.call_id,
+            "status": event.status,
+        }
+        if event.duration_ms is not None:
+            details["duration_ms"] = event.duration_ms
+        if event.delta is not None:
+            details["delta"] = event.delta
+        return data_event(
+            self._delta_head + b'},"finish_reason":null}],"progress":' + dump_json(details) + b"}"
+        )
+
+    def finish(self, event: Finished) -> bytes:
+        """Return the one chunk that says why the answer ended."""
+        return data_event(self._delta_head + b'},"finish_reason":"' + event.finish_reason.encode() + b'"}]}')
+
+    def usage(self, usage: Usage) -> bytes:
+        """Return the chunk with the tokens of the run, for those who asked for it."""
+        return data_event(self._head + b',"choices":[],"usage":' + dump_json(_usage_object(usage)) + b"}")
+
+    def _delta(self, fields: bytes) -> bytes:
+        return data_event(self._delta_head + fields + b'},"finish_reason":null}]}')
+
+
+def _usage_object(usage: Usage) -> dict[str, Any]:
+    return {
+        "prompt_tokens": usage.input_tokens,
+        "completion_tokens": usage.output_tokens,
+        "total_tokens": usage.input_tokens + usage.output_tokens,
+        "prompt_tokens_details": {"cached_tokens": usage.cached_tokens},
+        "completion_tokens_details": {"reasoning_tokens": usage.reasoning_tokens},
+    }

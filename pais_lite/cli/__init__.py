@@ -1,0 +1,74 @@
+"""`pais`: the command line. Errors are one line, and exit with 2."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+from pais_lite.errors import PaisError
+from pais_lite.version import __version__
+
+__all__ = ["main"]
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command that `argv` names, the process's arguments by default; return the exit code."""
+    arguments = _parser().parse_args(argv)
+    try:
+        code: int = arguments.command(arguments)
+    except PaisError as exc:
+        print(f"pais: {exc.message}", file=sys.stderr)  # noqa: T201 - a command line speaks on its streams
+        return 2
+    return code
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="pais", description="A production server around Pydantic AI agents."
+    )
+    verbs = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+
+    run = verbs.add_parser("run", help="serve an agent", description="Serve an agent over HTTP.")
+    run.add_argument(
+        "target",
+        nargs="?",
+        metavar="FILE[:ATTR]",
+        help="the file that defines the agent, and its name there where there are several; default: server.py, or "
+        "an agent made from the environment where there is no such file",
+    )
+    run.add_argument("--host", help="the address to listen on; default: AGENT_HOST, or all")
+    run.add_argument(
+        "--port", help="the port to listen on, 0 for any that is free; default: AGENT_PORT, or 8000"
+    )
+    run.add_argument("--reload", action="store_true", help="start again when a Python file here changes")
+    run.add_argument(
+        "--workers", type=_positive, default=1, metavar="N", help="the number of processes to serve with"
+    )
+    run.add_argument(
+        "--local", action="store_true", help="use a small model in this process; needs no key, no network"
+    )
+    # How a supervising process hands its listening socket to those that serve.
+    run.add_argument("--fd", type=int, help=argparse.SUPPRESS)
+    run.set_defaults(command=_run)
+
+    version = verbs.add_parser("version", help="print the version")
+    version.set_defaults(command=_version)
+    return parser
+
+
+def _positive(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise ValueError
+    return number
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    # Imported late: `pais --help` and `pais version` should not wait for Pydantic AI.
+    from pais_lite.cli.run import run
+
+    return run(arguments)
+
+
+def _version(arguments: argparse.Namespace) -> int:
+    print(f"pais-lite {__version__}")  # noqa: T201
+    return 0

@@ -1,0 +1,88 @@
+"""Serves one application with hypercorn until the process is asked to stop."""
+
+import asyncio
+import gc
+import logging
+import signal
+import socket
+from collections.abc import Callable
+from typing import Any, cast
+
+import hypercorn.asyncio
+from hypercorn.config import Config
+
+from pais_lite.errors import ConfigurationError
+from pais_lite.server import AgentServer
+
+__all__ = ["bind", "serve_until_stopped"]
+
+_log = logging.getLogger("pais_lite.cli")
+
+# Connections that may wait to be accepted: a burst of clients, not the drip that hypercorn's own default allows for.
+_BACKLOG = 2048
+
+
+def bind(host: str, port: int) -> socket.socket:
+    """Return a listening socket; port 0 takes any that is free.
+
+    Raises:
+        ConfigurationError: the address cannot be had.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        listener = socket.create_server(
+            (host, port),
+            family=family,
+            backlog=_BACKLOG,
+            dualstack_ipv6=host == "::" and socket.has_dualstack_ipv6(),
+        )
+    except OSError as exc:
+        raise ConfigurationError(f"cannot listen on {host} port {port}: {exc.strerror or exc}") from exc
+    # Answers are written whole: waiting for more to send would only delay tokens.
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return listener
+
+
+def serve_until_stopped(server: AgentServer, listener: socket.socket, on_ready: Callable[[], None]) -> None:
+    """Serve until SIGTERM or SIGINT, then let runs finish as `AgentServer.drain` does; a second signal cuts them short."""
+    config = Config()
+    config.bind = [f"fd://{listener.detach()}"]
+    config.backlog = _BACKLOG
+    config.include_server_header = False
+    config.keep_alive_timeout = 75
+    # Thousands of requests over one kept connection are what a proxy in front of us does all day.
+    config.keep_alive_max_requests = 1_000_000_000
+    # The drain has waited for every answer; what is left are idle connections.
+    config.graceful_timeout = 0.5
+    config.errorlog = logging.getLogger("hypercorn.error")
+    asyncio.run(_serve(server, config, on_ready))
+
+
+async def _serve(server: AgentServer, config: Config, on_ready: Callable[[], None]) -> None:
+    loop = asyncio.get_running_loop()
+    asked_to_stop = asyncio.Event()
+    draining: asyncio.Task[None] | None = None
+
+    def stop() -> None:
+        if asked_to_stop.is_set() and draining is not None:
+            draining.cancel()
+        asked_to_stop.set()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop)
+
+    async def until_drained() -> None:
+        nonlocal draining
+        await asked_to_stop.wait()
+        _log.info("shutting down: waiting up to %g s for runs to end", server.settings.shutdown_grace_seconds)
+        # hypercorn goes on listening meanwhile, so that probes and new requests are told that we drain.
+        draining = asyncio.create_task(server.drain())
+        await asyncio.wait([draining])
+
+    # What was imported is never garbage: looking at it again and again would cost every request a few per cent.
+    gc.collect()
+    gc.freeze()
+    on_ready()
+    # hypercorn describes ASGI more narrowly than the specification does.
+    application = cast("Any", server)
+    await hypercorn.asyncio.serve(application, config, shutdown_trigger=until_drained, mode="asgi")

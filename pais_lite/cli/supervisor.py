@@ -1,0 +1,102 @@
+"""Looks after the processes that serve one listening socket: several workers, or one that starts again on changes."""
+
+import logging
+import signal
+import subprocess
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import FrameType
+
+__all__ = ["supervise"]
+
+_log = logging.getLogger("pais_lite.cli")
+
+_LOOK_SECONDS = 0.25
+# A worker that dies at once would otherwise be started again as fast as the machine can.
+_RESTART_SECONDS = 1.0
+# The exit code of a worker whose settings or agent are wrong: starting it again cannot help.
+_WRONG_CONFIGURATION = 2
+
+
+class _Stop(Exception):
+    """The supervisor was asked to end."""
+
+
+def supervise(
+    command: Sequence[str],
+    environment: Mapping[str, str],
+    listener: int,
+    *,
+    workers: int,
+    watched: Path | None,
+) -> int:
+    """Keep `workers` processes of `command` alive, which inherit the socket `listener`; return the exit code.
+
+    With `watched`, all are started again when a Python file or `.env` below that folder changes, and one that cannot
+    start waits for the next change. SIGTERM and SIGINT are passed on, and end the supervisor once all have ended.
+    """
+
+    def start() -> "subprocess.Popen[bytes]":
+        # In a session of its own, so that Ctrl-C in a terminal reaches a worker once, through us.
+        return subprocess.Popen(command, env=environment, pass_fds=[listener], start_new_session=True)  # noqa: S603
+
+    def on_signal(number: int, frame: FrameType | None) -> None:
+        raise _Stop
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, on_signal)
+    running: list[subprocess.Popen[bytes]] = []
+    seen = _versions(watched)
+    try:
+        running = [start() for _ in range(workers)]
+        while True:
+            time.sleep(_LOOK_SECONDS)
+            if watched is not None and (now := _versions(watched)) != seen:
+                seen = now
+                _log.info("a file has changed: starting again")
+                _end(running)
+                running = [start() for _ in range(workers)]
+            for place, worker in enumerate(running):
+                code = worker.poll()
+                if code is None or (watched is not None and code == _WRONG_CONFIGURATION):
+                    continue
+                if code == _WRONG_CONFIGURATION:
+                    return code
+                _log.error("a worker ended with code %d; starting another", code)
+                time.sleep(_RESTART_SECONDS)
+                running[place] = start()
+    except _Stop:
+        return 0
+    finally:
+        # From here on a further signal is the workers' business, who cut their runs short for it.
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda number, _: _pass_on(running, number))
+        _end(running)
+
+
+def _end(running: Sequence["subprocess.Popen[bytes]"]) -> None:
+    """Ask all to end, which lets their runs finish, and wait until they have."""
+    _pass_on(running, signal.SIGTERM)
+    for worker in running:
+        worker.wait()
+
+
+def _pass_on(running: Sequence["subprocess.Popen[bytes]"], number: int) -> None:
+    for worker in running:
+        if worker.poll() is None:
+            worker.send_signal(number)
+
+
+def _versions(folder: Path | None) -> dict[Path, int]:
+    """Return when each watched file was last written to."""
+    if folder is None:
+        return {}
+    versions: dict[Path, int] = {}
+    for path in [folder / ".env", *folder.rglob("*.py")]:
+        if not any(part.startswith((".", "__pycache__")) for part in path.relative_to(folder).parts[:-1]):
+            try:
+                versions[path] = path.stat().st_mtime_ns
+            except FileNotFoundError:
+                continue
+    return versions

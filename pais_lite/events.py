@@ -1,0 +1,68 @@
+"""What a run says while it runs. The agent yields these; only the HTTP side turns them into bytes."""
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from pais_lite.errors import PaisError
+
+__all__ = ["Failed", "Finished", "Progress", "RunEvent", "TextDelta", "ThinkingDelta", "Usage"]
+
+FinishReason = Literal["stop", "length", "content_filter"]
+
+
+@dataclass(frozen=True, slots=True)
+class TextDelta:
+    """A piece of the answer, as the model made it."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class ThinkingDelta:
+    """A piece of what the model thought before it answered."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Progress:
+    """A step of a tool call or a delegation. `delta` is the sub-agent's text while `status` is `running`."""
+
+    step: int
+    max_steps: int
+    action: Literal["tool_call", "delegate"]
+    target: str
+    call_id: str
+    status: Literal["started", "running", "completed", "failed"]
+    duration_ms: int | None = None
+    delta: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Usage:
+    """Tokens, summed over all model calls of a run."""
+
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cached_tokens: int = 0
+    reasoning_tokens: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finished:
+    """The run has its answer: `output` is the final text, or the JSON of a structured output."""
+
+    output: str
+    finish_reason: FinishReason = "stop"
+    usage: Usage = field(default_factory=Usage)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Failed:
+    """The run ended without an answer. The error's message is fit for the caller."""
+
+    error: PaisError
+    usage: Usage = field(default_factory=Usage)
+
+
+RunEvent = TextDelta | ThinkingDelta | Progress | Finished | Failed

@@ -1,0 +1,85 @@
+"""What goes back to the client: a response as a value, and the outbound half of one request that sends it."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from pydantic_core import PydanticSerializationError, to_json
+
+from pais_lite.http.types import HeaderList, Send
+
+__all__ = ["Reply", "Response", "dump_json", "json_response"]
+
+
+def dump_json(value: Any) -> bytes:
+    """Return `value` as compact JSON in UTF-8. What JSON has no word for, such as NaN, becomes null."""
+    try:
+        return to_json(value, inf_nan_mode="null")
+    except PydanticSerializationError:
+        # A lone surrogate, which UTF-8 cannot hold: models do cut an emoji in half. JSON has an escape for it.
+        return json.dumps(value, separators=(",", ":")).encode("ascii")
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """A whole answer. Header names are lower-case, as ASGI has them."""
+
+    status: int
+    body: bytes = b""
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+def json_response(value: Any, *, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
+    """Return an answer that holds `value` as JSON."""
+    return Response(status, dump_json(value), {"content-type": "application/json", **(headers or {})})
+
+
+class Reply:
+    """The outbound half of one request: either one `respond`, or `start`, any number of `write`, and `end`."""
+
+    def __init__(self, send: Send, *, head_only: bool = False) -> None:
+        self.headers: dict[str, str] = {}
+        self.status: int | None = None
+        self._send = send
+        self._head_only = head_only
+
+    @property
+    def started(self) -> bool:
+        """Whether the status and the headers have been sent; from then on, nothing else can be answered."""
+        return self.status is not None
+
+    async def respond(self, response: Response) -> None:
+        """Send a whole answer. `headers` of this reply go along; the response's own win."""
+        self.headers.update(response.headers)
+        if response.status != 204:  # RFC 9110, section 8.6
+            self.headers["content-length"] = str(len(response.body))
+        await self.start(response.status)
+        await self._send({"type": "http.response.body", "body": b"" if self._head_only else response.body})
+
+    async def start(self, status: int) -> None:
+        """Send the status and the headers set so far."""
+        self.status = status
+        await self._send({"type": "http.response.start", "status": status, "headers": _encode(self.headers)})
+
+    async def write(self, data: bytes) -> None:
+        """Send a piece of the body; waits while the client reads more slowly than we write."""
+        await self._send({"type": "http.response.body", "body": data, "more_body": True})
+
+    async def end(self, data: bytes = b"") -> None:
+        """Send the last piece of the body."""
+        await self._send({"type": "http.response.body", "body": data})
+
+
+def _encode(headers: Mapping[str, str]) -> HeaderList:
+    """Return headers as ASGI has them.
+
+    Raises:
+        ValueError: a value holds a control character, which would let it pose as further headers (RFC 9110, 5.5).
+    """
+    encoded: HeaderList = []
+    for name, value in headers.items():
+        if not value.isprintable():
+            raise ValueError(f"the value of header {name!r} holds a control character")
+        encoded.append((name.encode("ascii"), value.encode("latin-1", "replace")))
+    return encoded

@@ -1,0 +1,155 @@
+"""One HTTP request, as an ASGI server describes it."""
+
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import parse_qsl
+
+import anyio
+from pydantic_core import from_json
+
+from pais_lite.errors import InvalidRequest
+from pais_lite.http.errors import BodyTooLarge, ClientDisconnected, RequestTimeout, UnsupportedMediaType
+from pais_lite.http.types import Receive, Scope
+
+__all__ = ["Request"]
+
+# A client that sends nothing for this long in the middle of a body holds a connection for no good reason.
+BODY_PIECE_TIMEOUT = 30.0
+# What is thrown away of a body that nobody wanted, before the connection is given up with it.
+MAX_DISCARDED_BYTES = 64 * 1024 * 1024
+
+
+class Request:
+    """The request of one ASGI `scope`, its body read from `receive` when asked for.
+
+    `path` has the prefix under which the application is mounted (`root_path`) taken off.
+    """
+
+    def __init__(self, scope: Scope, receive: Receive) -> None:
+        self.method: str = scope["method"]
+        self.root_path: str = scope.get("root_path", "").rstrip("/")
+        self.path = _strip_prefix(scope["path"], self.root_path)
+        self._scope = scope
+        self._receive = receive
+        self.has_disconnected = False
+        self._body_ended = False
+
+    def header(self, name: str) -> str | None:
+        """Return the first header of that lower-case name, `None` where there is none."""
+        wanted = name.encode("latin-1")
+        for key, value in self._scope["headers"]:
+            if key == wanted or key.lower() == wanted:
+                return str(value, "latin-1").strip()
+        return None
+
+    @property
+    def query(self) -> Mapping[str, str]:
+        """The parameters of the query string; of one given twice, the last."""
+        return dict(parse_qsl(str(self._scope.get("query_string", b""), "latin-1"), keep_blank_values=True))
+
+    @property
+    def base_url(self) -> str:
+        """Scheme, host and mount prefix under which the client reached this application, without a final slash."""
+        host = self.header("host")
+        if host is None:
+            name, port = self._scope.get("server") or ("localhost", None)
+            host = f"{name}:{port}" if port else name
+        return f"{self._scope.get('scheme', 'http')}://{host}{self.root_path}"
+
+    async def read_body(self, limit: int) -> bytes:
+        """Return the whole body, read in pieces.
+
+        Raises:
+            BodyTooLarge: it is longer than `limit` bytes; no more than that is ever held.
+            RequestTimeout: the client stopped sending.
+            ClientDisconnected: the client left.
+        """
+        declared = self.header("content-length")
+        if declared is not None and declared.isdecimal() and int(declared) > limit:
+            raise BodyTooLarge(limit)
+        pieces: list[bytes] = []
+        size = 0
+        while not self._body_ended:
+            try:
+                with anyio.fail_after(BODY_PIECE_TIMEOUT):
+                    piece = await self._next_piece()
+            except TimeoutError as exc:
+                raise RequestTimeout("the request's body did not arrive in time") from exc
+            size += len(piece)
+            if size > limit:
+                raise BodyTooLarge(limit)
+            pieces.append(piece)
+        return b"".join(pieces)
+
+    async def read_json(self, limit: int) -> Any:
+        """Return the body as JSON has it; of a key given twice, the last (RFC 8259, section 4, leaves that open).
+
+        Raises:
+            UnsupportedMediaType: the body says that it is something else, or that it is compressed.
+            InvalidRequest: it is not JSON, not UTF-8, or nested deeper than 200 levels.
+        """
+        media_type = (self.header("content-type") or "application/json").partition(";")[0].strip().lower()
+        if media_type != "application/json" and not media_type.endswith("+json"):
+            raise UnsupportedMediaType("the request's content type has to be application/json")
+        if (self.header("content-encoding") or "identity").lower() != "identity":
+            raise UnsupportedMediaType("the request's body has to come without a content encoding")
+        body = await self.read_body(limit)
+        try:
+            return from_json(body, allow_inf_nan=False)
+        except ValueError as exc:
+            raise InvalidRequest(_what_is_wrong_with(body, exc), code="invalid_json") from exc
+
+    async def discard_body(self) -> None:
+        """Read what is left of the body and forget it.
+
+        A server holds back an answer, or resets the connection under it, while the body of its request is unread.
+        """
+        discarded = 0
+        while not self._body_ended and discarded < MAX_DISCARDED_BYTES:
+            try:
+                discarded += len(await self._next_piece())
+            except ClientDisconnected:
+                return
+
+    async def disconnected(self) -> None:
+        """Return when the client has left; until then, never."""
+        while not self.has_disconnected:
+            message = await self._receive()
+            self.has_disconnected = message["type"] == "http.disconnect"
+
+    @property
+    def announces_body(self) -> bool:
+        """Whether the headers say that a body comes along (RFC 9112, section 6)."""
+        return self.header("transfer-encoding") is not None or self.header("content-length") not in (
+            None,
+            "0",
+        )
+
+    @property
+    def body_ended(self) -> bool:
+        """Whether all of the body has been read, or the client has left."""
+        return self._body_ended
+
+    async def _next_piece(self) -> bytes:
+        message = await self._receive()
+        if message["type"] == "http.disconnect":
+            self.has_disconnected = self._body_ended = True
+            raise ClientDisconnected
+        self._body_ended = not message.get("more_body", False)
+        piece: bytes = message.get("body", b"")
+        return piece
+
+
+def _strip_prefix(path: str, prefix: str) -> str:
+    # A host may hand on the full path or the rest behind its prefix; both are seen in the wild.
+    if prefix and path.startswith(prefix) and path[len(prefix) : len(prefix) + 1] in ("", "/"):
+        path = path[len(prefix) :]
+    return path or "/"
+
+
+def _what_is_wrong_with(body: bytes, error: ValueError) -> str:
+    try:
+        body.decode()
+    except UnicodeDecodeError as exc:
+        return f"the request's body is not UTF-8: byte {exc.start} is wrong"
+    return f"the request's body is not JSON: {error}"

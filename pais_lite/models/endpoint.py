@@ -1,0 +1,61 @@
+"""A model behind an OpenAI-compatible endpoint: `MODEL_API_URL` and `MODEL_NAME`."""
+
+import httpx2
+from openai import AsyncOpenAI
+from pydantic_ai.models import Model
+from pydantic_ai.models.openai import OpenAIChatModel
+from pydantic_ai.profiles.openai import OpenAIModelProfile
+from pydantic_ai.providers.openai import OpenAIProvider
+from pydantic_ai.providers.openai_compatible import OpenAICompatibleProvider
+
+from pais_lite.models.retrying import RetryingTransport
+from pais_lite.settings import Settings
+
+__all__ = ["EndpointModel", "api_base_url"]
+
+# The OpenAI client insists on a key, and would otherwise take one from the environment that is meant for somebody else.
+_NO_KEY = "none"
+_OPENAI_HOST = "api.openai.com"
+
+
+def api_base_url(url: str) -> str:
+    """Return `url` with `/v1` appended where it has no such end."""
+    url = url.rstrip("/")
+    return url if url.endswith("/v1") else f"{url}/v1"
+
+
+class EndpointModel:
+    """One model and one HTTP client for all runs. The client's connections open when they are first needed."""
+
+    def __init__(self, url: str, name: str, settings: Settings) -> None:
+        # A stream holds its connection for as long as it lasts; runs are counted elsewhere.
+        limits = httpx2.Limits(max_connections=None, max_keepalive_connections=64)
+        self._http_client = httpx2.AsyncClient(
+            transport=RetryingTransport(httpx2.AsyncHTTPTransport(limits=limits)),
+            timeout=httpx2.Timeout(settings.model_timeout, connect=min(10.0, settings.model_timeout)),
+            follow_redirects=True,
+        )
+        client = AsyncOpenAI(
+            base_url=api_base_url(url),
+            api_key=settings.model_api_key or _NO_KEY,
+            http_client=self._http_client,
+            max_retries=0,
+        )
+        self._model = _chat_model(name, client)
+
+    def for_run(self) -> Model:
+        """Return the one model."""
+        return self._model
+
+    async def aclose(self) -> None:
+        """Close the connections to the endpoint."""
+        await self._http_client.aclose()
+
+
+def _chat_model(name: str, client: AsyncOpenAI) -> OpenAIChatModel:
+    if client.base_url.host == _OPENAI_HOST:
+        return OpenAIChatModel(name, provider=OpenAIProvider(openai_client=client))
+    # Other servers of this API know the older `max_tokens`, not all of them the newer name.
+    profile = OpenAIModelProfile(openai_chat_supports_max_completion_tokens=False)
+    provider = OpenAICompatibleProvider("openai-compatible", openai_client=client)
+    return OpenAIChatModel(name, provider=provider, profile=profile)
