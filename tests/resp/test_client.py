@@ -2,9 +2,10 @@
 
 import os
 import socket
+import ssl
 import time
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import anyio
@@ -83,7 +84,10 @@ async def test_many_tasks_share_one_connection_and_get_their_own(server: ValkeyS
                 key = f"k{number}"
                 assert await client.execute("SET", key, turn) == "OK"
                 assert await client.execute("GET", key) == b"%d" % turn
-                assert await client.transaction([("INCR", key), ("GET", key)]) == [turn + 1, b"%d" % (turn + 1)]
+                assert await client.transaction([("INCR", key), ("GET", key)]) == [
+                    turn + 1,
+                    b"%d" % (turn + 1),
+                ]
 
         with anyio.fail_after(20):
             async with anyio.create_task_group() as group:
@@ -154,7 +158,11 @@ async def test_unix_socket(server: ValkeyServer) -> None:
 
 
 async def test_nothing_listens() -> None:
-    for url in (f"redis://127.0.0.1:{free_port()}", "unix:///nowhere/redis.sock", "redis://no.such.host.invalid"):
+    for url in (
+        f"redis://127.0.0.1:{free_port()}",
+        "unix:///nowhere/redis.sock",
+        "redis://no.such.host.invalid",
+    ):
         async with Client(url, attempts=2) as client:
             with anyio.fail_after(20), pytest.raises(ConnectionFailed) as caught:
                 await client.ping()
@@ -196,6 +204,7 @@ async def test_kill_and_restart_without_our_restart(own_server: ValkeyServer) ->
 
 async def test_a_killed_server_leaves_outcomes_unknown_and_none_doubled(own_server: ValkeyServer) -> None:
     acknowledged = unknown = 0
+    enough = anyio.Event()
     async with Client(own_server.url) as client:
 
         async def work() -> None:
@@ -209,13 +218,14 @@ async def test_a_killed_server_leaves_outcomes_unknown_and_none_doubled(own_serv
                     await anyio.sleep(0.02)
                 else:
                     acknowledged += 1
+                    if acknowledged == 100:
+                        enough.set()
 
         with anyio.fail_after(25):
             async with anyio.create_task_group() as group:
                 for _ in range(8):
                     group.start_soon(work)
-                while acknowledged < 100:
-                    await anyio.sleep(0.001)
+                await enough.wait()
                 own_server.kill()
                 await anyio.to_thread.run_sync(own_server.start)
             count = int(await client.execute("GET", "n"))
@@ -263,10 +273,14 @@ async def test_an_idle_connection_that_was_cut_is_replaced_unseen(server: Valkey
             server.ask("CLIENT", "KILL", "TYPE", "normal")
             await anyio.sleep(0.06)
             assert await client.execute("INCR", "n") == 1
-            before = int(server.ask("INFO", "commandstats").partition(b"cmdstat_ping:calls=")[2].partition(b",")[0])
+            before = int(
+                server.ask("INFO", "commandstats").partition(b"cmdstat_ping:calls=")[2].partition(b",")[0]
+            )
             await anyio.sleep(0.11)
             assert await client.execute("INCR", "n") == 2
-            after = int(server.ask("INFO", "commandstats").partition(b"cmdstat_ping:calls=")[2].partition(b",")[0])
+            after = int(
+                server.ask("INFO", "commandstats").partition(b"cmdstat_ping:calls=")[2].partition(b",")[0]
+            )
     assert after == before + 1
 
 
@@ -296,8 +310,6 @@ async def test_read_only_servers_are_left_and_asked_again(own_server: ValkeyServ
 @asynccontextmanager
 async def tls_proxy(server: ValkeyServer, authority: trustme.CA, *, ask_client: bool) -> AsyncIterator[int]:
     """Put TLS in front of a server that was built without."""
-    import ssl
-
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     authority.issue_cert("localhost").configure_cert(context)
     if ask_client:
@@ -312,10 +324,10 @@ async def tls_proxy(server: ValkeyServer, authority: trustme.CA, *, ask_client: 
             scope.cancel()
 
     async def serve(stream: ByteStream) -> None:
-        async with stream, await anyio.connect_tcp("127.0.0.1", server.port) as inner:
-            async with anyio.create_task_group() as group:
-                group.start_soon(pump, stream, inner, group.cancel_scope)
-                group.start_soon(pump, inner, stream, group.cancel_scope)
+        inner = await anyio.connect_tcp("127.0.0.1", server.port)
+        async with stream, inner, anyio.create_task_group() as group:
+            group.start_soon(pump, stream, inner, group.cancel_scope)
+            group.start_soon(pump, inner, stream, group.cancel_scope)
 
     class Listener(TLSListener):
         @staticmethod
@@ -333,22 +345,20 @@ async def tls_proxy(server: ValkeyServer, authority: trustme.CA, *, ask_client: 
             group.cancel_scope.cancel()
 
 
-@contextmanager
-def certificates(directory: Path, authority: trustme.CA) -> Iterator[dict[str, str]]:
+def certificates(directory: Path, authority: trustme.CA) -> dict[str, str]:
     mine = authority.issue_cert("client@example.org")
     names = {name: str(directory / f"{name}.pem") for name in ("ca", "cert", "key", "empty")}
     authority.cert_pem.write_to_path(names["ca"])
     mine.cert_chain_pems[0].write_to_path(names["cert"])
     mine.private_key_pem.write_to_path(names["key"])
     Path(names["empty"]).write_text("")
-    yield names
-    for name in names.values():
-        os.unlink(name)
+    return names
 
 
 async def test_tls_with_verification_and_client_certificate(server: ValkeyServer, tmp_dir: Path) -> None:
     authority = trustme.CA()
-    with certificates(tmp_dir, authority) as files, anyio.fail_after(25):
+    files = certificates(tmp_dir, authority)
+    with anyio.fail_after(25):
         async with tls_proxy(server, authority, ask_client=True) as port:
             mine = f"ssl_certfile={files['cert']}&ssl_keyfile={files['key']}"
             async with Client(f"rediss://localhost:{port}?ssl_ca_certs={files['ca']}&{mine}") as client:
@@ -389,6 +399,8 @@ async def test_tls_with_verification_and_client_certificate(server: ValkeyServer
 
 
 async def test_tls_to_a_server_without(server: ValkeyServer) -> None:
-    async with Client(f"rediss://127.0.0.1:{server.port}?ssl_cert_reqs=none&connect_timeout=1", attempts=1) as client:
+    async with Client(
+        f"rediss://127.0.0.1:{server.port}?ssl_cert_reqs=none&connect_timeout=1", attempts=1
+    ) as client:
         with anyio.fail_after(10), pytest.raises(ConnectionFailed):
             await client.ping()
