@@ -19,6 +19,7 @@ from time import monotonic
 import anyio
 from anyio.lowlevel import checkpoint
 
+from pais_lite.resp.alarm import Alarm
 from pais_lite.resp.errors import (
     ClientClosed,
     CommandTimedOut,
@@ -62,7 +63,7 @@ class Connection:
     """
 
     def __init__(self, transport: Transport, timeout: float, limits: Limits | None = None) -> None:
-        self.timeout = timeout
+        self._timeout = timeout
         self.last_used = monotonic()
         self._transport = transport
         self._decoder = Decoder(limits)
@@ -75,6 +76,17 @@ class Connection:
         self._reading: anyio.CancelScope | None = None
         self._draining = False
         self._crowded = False
+        self._alarm = Alarm(self._overdue_in)
+
+    @property
+    def timeout(self) -> float:
+        """How many seconds a command may take."""
+        return self._timeout
+
+    @timeout.setter
+    def timeout(self, seconds: float) -> None:
+        self._timeout = seconds
+        self._alarm.reset()
 
     @property
     def waiting(self) -> int:
@@ -164,7 +176,7 @@ class Connection:
         """Wait until the kernel has taken what it did not take at once."""
         self._draining = True
         try:
-            with anyio.CancelScope(deadline=self._deadline()) as scope:
+            with anyio.CancelScope(deadline=anyio.current_time() + self._overdue_in()) as scope:
                 while self._transport.unsent:
                     await self._transport.wait_writable()
                     self._transport.flush()
@@ -181,7 +193,7 @@ class Connection:
     async def _read_until_done(self, slot: _Slot) -> None:
         """Read for all until this slot has its replies."""
         transport = self._transport
-        self._reading = scope = anyio.CancelScope(deadline=self._deadline())
+        self._reading = scope = self._alarm.watch()
         try:
             with scope:
                 while True:
@@ -189,19 +201,20 @@ class Connection:
                     self._receive()
                     if slot.done:
                         return
-                    scope.deadline = self._deadline()
+                    self._alarm.postpone()
             # The reply may have come in the last moment.
             self._receive()
-            if not slot.done and anyio.current_time() >= self._deadline():
+            if not slot.done and self._overdue_in() <= 0:
                 self._time_out()
         except anyio.ClosedResourceError:
             self._lose(None)
         finally:
             self._reading = None
+            self._alarm.rest()
 
-    def _deadline(self) -> float:
-        """Return when, on the loop's clock, the oldest reply is overdue."""
-        return anyio.current_time() + self._slots[0].queued_at + self.timeout - monotonic()
+    def _overdue_in(self) -> float:
+        """Return in how many seconds the oldest reply is overdue."""
+        return self._slots[0].queued_at + self._timeout - monotonic() if self._slots else self._timeout
 
     def _receive(self) -> None:
         """Take what has come without waiting, and hand replies to their slots."""
@@ -273,6 +286,7 @@ class Connection:
         if self._failure is not None:
             return
         self._failure = failure
+        self._alarm.reset()
         self._transport.close()
         for slot in self._slots:
             slot.done = True
@@ -291,6 +305,6 @@ class Connection:
             return ConnectionFailed("the connection to the Redis server was lost before the command left")
         if isinstance(failure, ProtocolError):
             return ProtocolError(failure.message)
-        if isinstance(failure, CommandTimedOut) and monotonic() - slot.queued_at >= self.timeout * 0.99:
+        if isinstance(failure, CommandTimedOut) and monotonic() - slot.queued_at >= self._timeout * 0.99:
             return CommandTimedOut(failure.message)
         return OutcomeUnknown("the connection to the Redis server was lost before the reply came")
