@@ -70,8 +70,10 @@ class Ours:
         return await self.client.execute("LRANGE", f"{KEY}:events", 0, -1)
 
     async def list1000(self) -> object:
-        names = await self.client.execute("ZREVRANGE", INDEX, 0, -1)
-        return await self.client.pipeline([("HGETALL", b"pais:{agent}:meta:" + name) for name in names])
+        names: list[bytes] = await self.client.execute("ZREVRANGE", INDEX, 0, -1)
+        return await self.client.pipeline(
+            [("HGETALL", f"pais:{{agent}}:meta:{name.decode()}") for name in names]
+        )
 
     async def get(self) -> object:
         return await self.client.execute("GET", "key")
@@ -107,10 +109,10 @@ class RedisPy:
         return await self.client.lrange(f"{KEY}:events", 0, -1)
 
     async def list1000(self) -> object:
-        names = await self.client.zrevrange(INDEX, 0, -1)
+        names: Any = await self.client.zrevrange(INDEX, 0, -1)
         async with self.client.pipeline(transaction=False) as pipe:
             for name in names:
-                pipe.hgetall(b"pais:{agent}:meta:" + name)
+                pipe.hgetall(f"pais:{{agent}}:meta:{name.decode()}")
             return await pipe.execute()
 
     async def get(self) -> object:
@@ -150,7 +152,7 @@ class Coredis:
         names: Any = await self.client.zrange(INDEX, 0, -1, rev=True)
         async with self.client.pipeline(transaction=False) as pipe:
             for name in names:
-                pipe.hgetall(b"pais:{agent}:meta:" + name)
+                pipe.hgetall(f"pais:{{agent}}:meta:{name.decode()}")
         return pipe.results
 
     async def get(self) -> object:
@@ -214,19 +216,19 @@ async def measure(operation: Operation, tasks: int, seconds: float) -> float:
             await operation()
             done += 1
 
-    async def clock() -> None:
-        nonlocal stop, started, done
+    async def clock() -> float:
+        nonlocal stop, done
         await asyncio.sleep(seconds / 4)
         done = 0
         started = time.process_time()
         await asyncio.sleep(seconds)
-        result.append((time.process_time() - started) / max(done, 1) * 1e6)
+        result = (time.process_time() - started) / max(done, 1) * 1e6
         stop = True
+        return result
 
-    started = 0.0
-    result: list[float] = []
-    await asyncio.gather(clock(), *(worker() for _ in range(tasks)))
-    return result[0]
+    result, *_ = await asyncio.gather(clock(), *(worker() for _ in range(tasks)))
+    assert isinstance(result, float)
+    return result
 
 
 async def compare(port: int, work: str, tasks: int, rounds: int, seconds: float) -> None:

@@ -222,6 +222,8 @@ class Decoder:
         # ... so many bytes, or the end of its line.
         self._missing_bytes = 0
         self._missing_line = False
+        # A chunk of which the buffer holds the beginning, and from where on it is still to be read.
+        self._rest: tuple[bytes, int] | None = None
         self._stack: list[_Aggregate] = []
         # Attributes whose value is still to come, with the depth at which it will.
         self._attributes: list[tuple[int, Reply]] = []
@@ -232,7 +234,7 @@ class Decoder:
 
     def feed(self, data: bytes) -> None:
         """Take bytes as they came from the peer, any number of them."""
-        if not self._chunks and self._position == len(self._buffer):
+        if not self._chunks and self._position == len(self._buffer) and self._rest is None:
             self._buffer = data
             self._position = 0
             self._missing_line = False
@@ -260,12 +262,23 @@ class Decoder:
     def _join(self) -> bool:
         """Make one buffer of what is left and what came, once the element in hand can be read from it."""
         if self._missing_line:
-            if len(self._buffer) - self._position + self._chunk_bytes > self._limits.line_bytes:
+            # Beside what counts there is the type before it, and perhaps a CR after it.
+            if len(self._buffer) - self._position + self._chunk_bytes > self._limits.line_bytes + 2:
                 raise ProtocolError("the server sent a line that is too long")
             return False
         if self._chunk_bytes < self._missing_bytes:
             return False
-        self._buffer = b"".join((self._buffer[self._position :], *self._chunks))
+        tail = self._buffer[self._position :]
+        if self._rest is not None:
+            chunk, start = self._rest
+            self._rest = None
+            tail += chunk[start:]
+        elif len(self._chunks) == 1 and self._missing_bytes:
+            # Only the element in hand needs to be in one piece; what follows it is read where it is.
+            [chunk] = self._chunks
+            self._rest = (chunk, self._missing_bytes)
+            self._chunks[0] = chunk[: self._missing_bytes]
+        self._buffer = b"".join((tail, *self._chunks))
         self._position = 0
         self._chunks.clear()
         self._chunk_bytes = self._missing_bytes = 0
@@ -282,6 +295,12 @@ class Decoder:
                 position = self._take_run(position, stack[-1])
             end = find(b"\r\n", position)
             if end < 0:
+                if self._rest is not None and position == len(buffer):
+                    buffer, position = self._rest
+                    self._rest = None
+                    self._buffer = buffer
+                    find = buffer.find
+                    continue
                 return self._wait_for_line(position)
             kind = buffer[position]
             start = end + 2
@@ -402,7 +421,7 @@ class Decoder:
                 raise ProtocolError("the server does not speak RESP")
             if self._buffer.find(b"\n", position) >= 0:
                 raise ProtocolError("the server sent a line that does not end in CRLF")
-            if rest > self._limits.line_bytes:
+            if rest > self._limits.line_bytes + 2:
                 raise ProtocolError("the server sent a line that is too long")
             self._missing_line = True
         return NEED_DATA
