@@ -32,13 +32,14 @@ logger = logging.getLogger(__name__)
 #   SiliconFlow  400  Function call is not supported for this model
 #   Mistral      400  Function calling is not enabled for this model
 _TOOLS = r"(?:tools?(?:[ _-]?(?:use|usage|calls?|calling|choice))?|function[ _-]?call(?:s|ing)?|functions)"
+_DOES_NOT = r"(?:does not|doesn't|do not|don't|cannot|can't|not) (?:currently |yet )?support(?:s|ed|ing)?"
+_THE_PARAMETER = r"(?: for)?(?: the)?(?: parameters?:?)?[ :\[{('\"`]*"
+_ARE_NOT = r"(?:is|are) (?:not|un)[ -]?(?:currently |yet )?(?:supported|enabled|available|allowed|permitted)"
 _NO_TOOLS = re.compile(
     "|".join(
         (
-            rf"(?:does not|doesn't|do not|don't|cannot|can't|not) (?:currently |yet )?support(?:s|ed|ing)?"
-            rf"(?: for)?(?: the)?(?: parameters?:?)?[ :\[{{('\"`]*{_TOOLS}\b",
-            rf"{_TOOLS}['\"`]*(?: parameters?| params?| field)? (?:is|are) "
-            r"(?:not|un)[ -]?(?:currently |yet )?(?:supported|enabled|available|allowed|permitted)",
+            rf"{_DOES_NOT}{_THE_PARAMETER}{_TOOLS}\b",
+            rf"{_TOOLS}['\"`]*(?: parameters?| params?| field)? {_ARE_NOT}",
             rf"unsupported (?:param|parameter|field|argument)s?:? *[\[{{('\"`]*{_TOOLS}\b",
             rf"unrecognized request arguments?(?: supplied)?: *{_TOOLS}\b",
             r"tools param requires",

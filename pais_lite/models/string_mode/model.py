@@ -14,15 +14,17 @@ from typing import Any, cast
 from pydantic_ai import RunContext
 from pydantic_ai.exceptions import ModelHTTPError
 from pydantic_ai.messages import InstructionPart, ModelMessage, ModelResponse
-from pydantic_ai.models import Model, ModelRequestParameters, StreamedResponse
+from pydantic_ai.models import CompletedStreamedResponse, Model, ModelRequestParameters, StreamedResponse
 from pydantic_ai.models.openai import OpenAIChatModel
 from pydantic_ai.models.wrapper import WrapperModel
 from pydantic_ai.settings import ModelSettings, ToolOrOutput
 from pydantic_ai.tools import ToolDefinition
+from pydantic_ai.usage import RequestUsage
 
 from pais_lite.models.string_mode.prompt import instructions
 from pais_lite.models.string_mode.schema import answer_schema, response_format
-from pais_lite.models.string_mode.stream import StringModeStream, read_response
+from pais_lite.models.string_mode.small import decide, is_small, without_calls
+from pais_lite.models.string_mode.stream import StringModeStream, read_response, tool_call_part
 from pais_lite.models.string_mode.transcript import retold
 
 __all__ = ["StringModeModel"]
@@ -42,7 +44,8 @@ class _Request:
     messages: list[ModelMessage]
     settings: ModelSettings | None
     parameters: ModelRequestParameters
-    tools: dict[str, list[str]] = field(default_factory=dict)
+    tools: dict[str, list[str]] | None = None
+    """The parameters of what may be called, by name; without tools, the answer is taken as it is."""
     enveloped: bool = False
     constrained: bool = False
 
@@ -57,17 +60,37 @@ class _Offer:
     constrain: bool
 
 
+@dataclass(frozen=True)
+class _Turn:
+    """What this turn is about: an offer to the model, or `talk`, for which it need not know of tools."""
+
+    offer: _Offer
+    talk: bool = False
+    spent: RequestUsage = field(default_factory=RequestUsage)
+    """What finding that out has used."""
+
+
 class StringModeModel(WrapperModel):
     """Wraps a model that cannot call functions; agents, tools and outputs need not know.
 
     Tool call ids are made here. Text that a model writes behind its calls is dropped: it was written without having
     seen their results.
+
+    A model that is known to be very small, by its name or by what its endpoint tells of it, is not left to choose: see
+    `pais_lite.models.string_mode.small`. That takes several short requests, which count in the response's usage.
     """
 
-    def __init__(self, wrapped: Model | str, *, constrain: bool | None = None) -> None:
-        """Wrap a model; `constrain` says whether to ask for a JSON schema, None means: where the protocol has one."""
+    def __init__(
+        self, wrapped: Model | str, *, constrain: bool | None = None, small: bool | None = None
+    ) -> None:
+        """Wrap a model.
+
+        `constrain` says whether to ask the endpoint for a JSON schema; None means: where its protocol has one.
+        `small` says whether the model needs help to choose; None means: find out, once.
+        """
         super().__init__(wrapped)
         self._constrain = _speaks_chat_completions(self.wrapped) if constrain is None else constrain
+        self._small = small
 
     async def request(
         self,
@@ -81,20 +104,22 @@ class StringModeModel(WrapperModel):
             ModelAPIError: whatever the wrapped model raises.
         """
         # Which kind of structured output suits the endpoint is no question here: output tools work on all of them.
-        model_request_parameters = model_request_parameters.with_default_output_mode("tool")
-        offer = self._offer(model_settings, model_request_parameters)
-        request = self._request(messages, model_settings, model_request_parameters, offer)
+        parameters = model_request_parameters.with_default_output_mode("tool")
+        turn = await self._turn(messages, model_settings, parameters)
+        if isinstance(turn, ModelResponse):
+            return turn
+        request = _request(messages, model_settings, parameters, turn)
         try:
             response = await self.wrapped.request(request.messages, request.settings, request.parameters)
         except ModelHTTPError as error:
             if not (request.constrained and _may_refuse_schema(error)):
                 raise
-            request = self._request(
-                messages, model_settings, model_request_parameters, replace(offer, constrain=False)
-            )
+            request = _request(messages, model_settings, parameters, _unconstrained(turn))
             response = await self.wrapped.request(request.messages, request.settings, request.parameters)
             self._remember_refusal(error)
-        return read_response(response, request.tools, enveloped=request.enveloped)
+        if request.tools is not None:
+            response = read_response(response, request.tools, enveloped=request.enveloped)
+        return replace(response, usage=response.usage + turn.spent)
 
     @asynccontextmanager
     async def request_stream(
@@ -109,26 +134,27 @@ class StringModeModel(WrapperModel):
         Raises:
             ModelAPIError: whatever the wrapped model raises.
         """
-        # Which kind of structured output suits the endpoint is no question here: output tools work on all of them.
-        model_request_parameters = model_request_parameters.with_default_output_mode("tool")
-        offer = self._offer(model_settings, model_request_parameters)
-        request = self._request(messages, model_settings, model_request_parameters, offer)
+        parameters = model_request_parameters.with_default_output_mode("tool")
+        turn = await self._turn(messages, model_settings, parameters)
+        if isinstance(turn, ModelResponse):
+            yield CompletedStreamedResponse(turn, model_request_parameters=parameters, replay_events=True)
+            return
+        request = _request(messages, model_settings, parameters, turn)
         async with AsyncExitStack() as stack:
             try:
                 inner = await self._entered(stack, request, run_context)
             except ModelHTTPError as error:
                 if not (request.constrained and _may_refuse_schema(error)):
                     raise
-                request = self._request(
-                    messages, model_settings, model_request_parameters, replace(offer, constrain=False)
-                )
+                request = _request(messages, model_settings, parameters, _unconstrained(turn))
                 inner = await self._entered(stack, request, run_context)
                 self._remember_refusal(error)
             yield StringModeStream(
-                model_request_parameters=model_request_parameters,
+                model_request_parameters=parameters,
                 inner=inner,
                 tools=request.tools,
                 enveloped=request.enveloped,
+                spent=turn.spent,
             )
 
     async def _entered(
@@ -147,41 +173,71 @@ class StringModeModel(WrapperModel):
                 error.status_code,
             )
 
-    def _offer(self, settings: ModelSettings | None, parameters: ModelRequestParameters) -> _Offer:
+    async def _turn(
+        self, messages: list[ModelMessage], settings: ModelSettings | None, parameters: ModelRequestParameters
+    ) -> _Turn | ModelResponse:
+        """Return what to ask the model, or the answer where it has been found without asking."""
         tools, text = _allowed(settings, parameters)
-        return _Offer(
+        offer = _Offer(
             tools=tools,
             text=text,
             several=bool((settings or {}).get("parallel_tool_calls", True)),
             # An output in text has a format of its own, which a schema for calls or prose would fight.
             constrain=self._constrain and parameters.output_mode not in ("native", "prompted"),
         )
+        if not (tools and offer.constrain and await self._is_small()):
+            return _Turn(offer)
+        decision = await decide(self.wrapped, messages, settings, tools, text=text)
+        if decision.call:
+            return ModelResponse(
+                parts=[tool_call_part(decision.call)],
+                usage=decision.usage,
+                model_name=self.model_name,
+                provider_name=self.system,
+                finish_reason="tool_call",
+            )
+        if decision.offer:
+            offer = replace(offer, tools=list(decision.offer), text=False, several=False)
+            return _Turn(offer, spent=decision.usage)
+        return _Turn(offer, talk=True, spent=decision.usage)
 
-    def _request(
-        self,
-        messages: Sequence[ModelMessage],
-        settings: ModelSettings | None,
-        parameters: ModelRequestParameters,
-        offer: _Offer,
-    ) -> _Request:
-        told = retold(messages)
-        if not offer.tools:
-            return _Request(told, _without_tool_settings(settings), _without_tools(parameters, told, None))
-        enveloped = offer.constrain and offer.text
-        prompt = instructions(offer.tools, text=offer.text, enveloped=enveloped, several=offer.several)
-        sent = _without_tool_settings(settings)
-        if offer.constrain:
-            sent = _with_schema(sent, answer_schema(offer.tools, text=offer.text, several=offer.several))
-        return _Request(
-            told,
-            sent,
-            _without_tools(parameters, told, prompt),
-            tools={
-                tool.name: list(tool.parameters_json_schema.get("properties", {})) for tool in offer.tools
-            },
-            enveloped=enveloped,
-            constrained=offer.constrain,
-        )
+    async def _is_small(self) -> bool:
+        if self._small is None:
+            self._small = await is_small(self.wrapped)
+            if self._small:
+                logger.info(
+                    "model %s is very small; its tool calls are decided by measuring it", self.model_name
+                )
+        return self._small
+
+
+def _unconstrained(turn: _Turn) -> _Turn:
+    return replace(turn, offer=replace(turn.offer, constrain=False))
+
+
+def _request(
+    messages: Sequence[ModelMessage],
+    settings: ModelSettings | None,
+    parameters: ModelRequestParameters,
+    turn: _Turn,
+) -> _Request:
+    offer = turn.offer
+    sent = _without_tool_settings(settings)
+    told = without_calls(messages) if turn.talk else retold(messages)
+    if turn.talk or not offer.tools:
+        return _Request(told, sent, _without_tools(parameters, told, None))
+    enveloped = offer.constrain and offer.text
+    prompt = instructions(offer.tools, text=offer.text, enveloped=enveloped, several=offer.several)
+    if offer.constrain:
+        sent = _with_schema(sent, answer_schema(offer.tools, text=offer.text, several=offer.several))
+    return _Request(
+        told,
+        sent,
+        _without_tools(parameters, told, prompt),
+        tools={tool.name: list(tool.parameters_json_schema.get("properties", {})) for tool in offer.tools},
+        enveloped=enveloped,
+        constrained=offer.constrain,
+    )
 
 
 def _speaks_chat_completions(model: Model) -> bool:

@@ -62,7 +62,7 @@ class StringModeStream(StreamedResponse):
     """Reads the events of `inner`: text leaves as it comes, calls leave as parts, everything else is passed on."""
 
     inner: StreamedResponse
-    tools: Mapping[str, Collection[str]]
+    tools: Mapping[str, Collection[str]] | None
     enveloped: bool = False
     spent: RequestUsage = field(default_factory=RequestUsage)
     """What was used before this answer began, such as for finding out what it should be."""
@@ -72,6 +72,7 @@ class StringModeStream(StreamedResponse):
         reading = -1
         called = False
         async for event in self.inner:
+            items: list[Text | Call] = []
             text = ""
             if isinstance(event, PartStartEvent):
                 if reader is not None:
@@ -79,7 +80,7 @@ class StringModeStream(StreamedResponse):
                         yield settled
                     reader = None
                 if isinstance(event.part, TextPart):
-                    reader, reading, text = self._reader(), event.index, event.part.content
+                    reader, reading, text = self._maybe_reader(), event.index, event.part.content
                 else:
                     yield self._parts_manager.handle_part(
                         vendor_part_id=("inner", event.index), part=event.part
@@ -90,11 +91,11 @@ class StringModeStream(StreamedResponse):
                 else:
                     for passed in self._passed_on(event.index, event.delta):
                         yield passed
-            if reader is not None and text:
-                items = reader.feed(text)
-                called = called or any(isinstance(item, Call) for item in items)
-                for settled in self._events(items, reading):
-                    yield settled
+            if text:
+                items = [Text(text)] if reader is None else reader.feed(text)
+            called = called or any(isinstance(item, Call) for item in items)
+            for settled in self._events(items, reading):
+                yield settled
         if reader is not None:
             items = reader.finish()
             called = called or any(isinstance(item, Call) for item in items)
@@ -102,8 +103,8 @@ class StringModeStream(StreamedResponse):
                 yield settled
         self._take_over(called)
 
-    def _reader(self) -> AnswerReader:
-        return AnswerReader(self.tools, enveloped=self.enveloped)
+    def _maybe_reader(self) -> AnswerReader | None:
+        return None if self.tools is None else AnswerReader(self.tools, enveloped=self.enveloped)
 
     def _events(self, items: list[Text | Call], index: int) -> Iterator[ModelResponseStreamEvent]:
         for item in items:

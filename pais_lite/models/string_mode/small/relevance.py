@@ -1,0 +1,139 @@
+"""Which of its tools a small model needs for a message, if any.
+
+Such a model cannot be asked: it calls a tool at every greeting. But it can be measured. For each tool, how likely is
+this message from somebody who wants that? The likelihoods are compared word by word with those under no tool at all
+(a noisy channel, which small models are far better at than at choosing), and added to what message and tool share in
+words, and to whether the message brings along what a call needs.
+"""
+
+import math
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic_ai.tools import ToolDefinition
+
+from pais_lite.models.string_mode.small.ask import Asker, conversation
+from pais_lite.models.string_mode.small.values import numbers, quotations
+from pais_lite.models.string_mode.small.words import overlap, words
+
+__all__ = ["Relevance", "most_relevant", "sentence"]
+
+# The weights were set on `benchmarks/tool_calling_dev.py`, in round numbers; other tools judged them afterwards.
+_OVERLAP = 8.0
+_LIFT = 1.0
+_SPECIFIC = 4.0
+_NUMBER = 3.0
+_THRESHOLD = 9.0
+# No single word may decide: neither one that the model finds impossible nor one that only repeats the description.
+_LEAST, _MOST = -2.0, 3.0
+# The model reads no more of a message than this.
+_MAX_CHARS = 400
+
+_MARKUP = re.compile(r"</?\w+>")
+# Something that only a particular thing is called: digits, or a word with signs inside, such as a path or an address.
+_SPECIFIC_WORD = re.compile(r"\d|\w[@/._-]\w")
+
+
+@dataclass(frozen=True)
+class Relevance:
+    """How much a message wants a tool, and what that was made of."""
+
+    tool: ToolDefinition
+    score: float
+    overlap: float
+    lifts: tuple[tuple[float, ...], ...]
+    """For each baseline, by how much each word becomes likelier by the tool."""
+    specific: bool
+    numbers: int
+
+    @property
+    def wanted(self) -> bool:
+        """Whether that is enough for a call."""
+        return self.score >= _THRESHOLD
+
+
+def sentence(tool: ToolDefinition) -> str:
+    """Return what a tool does and takes, in one line of plain words."""
+    description = " ".join(_MARKUP.sub("", tool.description or "").split())
+    properties: dict[str, Any] = tool.parameters_json_schema.get("properties", {})
+    parameters = ", ".join(
+        name.replace("_", " ") + (f": {described}" if (described := schema.get("description")) else "")
+        for name, schema in properties.items()
+    )
+    line = tool.name.replace("_", " ") + (f": {description}" if description else "")
+    return f"{line} ({parameters})" if parameters else line
+
+
+async def most_relevant(asker: Asker, message: str, tools: Sequence[ToolDefinition]) -> list[Relevance]:
+    """Return all tools, the one that the message wants most first.
+
+    Raises:
+        ModelAPIError: if the endpoint fails.
+    """
+    lifts = await _lifts(asker, message[:_MAX_CHARS], tools)
+    overlaps = overlap(words(message), [_vocabulary(tool) for tool in tools])
+    given = len(numbers(message))
+    specific = bool(quotations(message) or _SPECIFIC_WORD.search(message))
+    found = []
+    for tool, shared, lift in zip(tools, overlaps, lifts, strict=True):
+        used = min(given, _numeric_parameters(tool))
+        score = _OVERLAP * shared + _LIFT * _mean_lift(lift) + _SPECIFIC * specific + _NUMBER * used
+        found.append(Relevance(tool, score, shared, lift, specific, used))
+    return sorted(found, key=lambda one: one.score, reverse=True)
+
+
+def _mean_lift(lifts: tuple[tuple[float, ...], ...]) -> float:
+    total = 0.0
+    for lift in lifts:
+        clipped = sum(min(_MOST, max(_LEAST, one)) for one in lift)
+        total += 3 * clipped / math.sqrt(max(1, len(lift)))
+    return total / len(lifts) if lifts else 0.0
+
+
+async def _lifts(
+    asker: Asker, message: str, tools: Sequence[ToolDefinition]
+) -> list[tuple[tuple[float, ...], ...]]:
+    listed = "\n".join(f"- {sentence(tool)}" for tool in tools)
+    opening = f"Here is what an assistant can do.\n{listed}\nWrite a message in which a user asks for"
+    baselines = []
+    for prompt in (
+        f"{opening} something else, or just chats.",
+        "Write something that somebody says in a chat.",
+    ):
+        likelihoods = await asker.likelihoods(conversation("", prompt), message)
+        if likelihoods is None:
+            # Without likelihoods the words alone have to do.
+            return [() for _ in tools]
+        baselines.append(likelihoods)
+    lifts = []
+    for tool in tools:
+        likelihoods = await asker.likelihoods(conversation("", f"{opening} this: {sentence(tool)}"), message)
+        lifts.append(
+            tuple(
+                tuple(one - other for one, other in zip(likelihoods, baseline, strict=True))
+                for baseline in baselines
+            )
+            if likelihoods
+            else ()
+        )
+    return lifts
+
+
+def _vocabulary(tool: ToolDefinition) -> frozenset[str]:
+    found = [*words(tool.name), *words(_MARKUP.sub("", tool.description or ""))]
+    for name, schema in tool.parameters_json_schema.get("properties", {}).items():
+        found += words(name) + words(str(schema.get("description", "")))
+        for value in schema.get("enum", ()):
+            found += words(str(value))
+    return frozenset(found)
+
+
+def _numeric_parameters(tool: ToolDefinition) -> int:
+    properties = tool.parameters_json_schema.get("properties", {}).values()
+    return sum(
+        1
+        for schema in properties
+        if any(option.get("type") in ("integer", "number") for option in (schema, *schema.get("anyOf", ())))
+    )
