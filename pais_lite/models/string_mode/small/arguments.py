@@ -5,34 +5,36 @@ of a parameter. What is left to choose, the model chooses, but only among runs o
 parameters stay out unless the message plainly gives them.
 """
 
+import math
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
+from pydantic_ai.messages import ModelMessage
 from pydantic_ai.tools import ToolDefinition
 
 from pais_lite.models.string_mode.schema import grammar_schema
 from pais_lite.models.string_mode.small.ask import Asker, conversation
 from pais_lite.models.string_mode.small.parameters import Parameter, parameters_of
 from pais_lite.models.string_mode.small.values import Span, numbers, quotations, spans, tokens
-from pais_lite.models.string_mode.small.words import similarity, words
+from pais_lite.models.string_mode.small.words import LITTLE_WORDS, similarity, words
 
 __all__ = ["fill_arguments"]
 
 # Parameters of these names take the message as a whole.
 _WHOLE = frozenset(("task", "prompt", "instruction", "instructions", "request", "question", "message"))
-# Words that stand around a value in English and are hardly ever its first or last one. Other languages lose nothing
-# but this help: their spans are all kept.
-_AROUND = frozenset(
-    words(
-        "a an the my your our his her their this that some any in on at to for of from by with about into and or as "
-        "is are be it its i you we me us he she they please can could would will do does did have has what which who "
-        "how when where want need like just now right so up out"
-    )
+# Words that stand around a value in English and are hardly ever its first or last one. Other languages lose no more than
+# this help: their spans are all kept.
+_AROUND = LITTLE_WORDS | frozenset(
+    words("want need like just now right so up out under over below above between within until not let")
 )
+_SUBJECTS = frozenset(("i", "you", "we", "they", "he", "she"))
+_WISHES = frozenset(("want", "need", "like", "love", "wish", "have", "going", "try"))
 _NEGATIONS = frozenset(words("off not no don dont without never stop disable"))
+_BREAK = re.compile(r"[,;:!?]|\.\s")
 _LONGEST = 10
 _MANY_SPANS = 160
+_MANY_CORES = 8
 # How near to a parameter's name its number stands, in words.
 _NEAR = 2
 
@@ -103,8 +105,11 @@ class _Filling:
         self._message = message
         self._tool = tool
         self._tokens = tokens(message)
-        self._tool_words = frozenset(words(tool.name))
+        self._tool_words = (
+            frozenset(word for text in (tool.name, tool.description or "") for word in words(text)) - _AROUND
+        )
         self._parameters = parameters_of(tool)
+        self._tool_words |= frozenset(word for one in self._parameters for word in one.words) - _AROUND
         self._taken: list[Span] = []
         self._open = list(self._parameters)
         self.arguments: dict[str, Any] = {}
@@ -245,8 +250,9 @@ class _Filling:
         unique = {
             word: parameter
             for parameter in self._unfilled("string")
-            for word in parameter.words - self._tool_words
+            for word in parameter.words - frozenset(words(self._tool.name))
             if sum(word in other.words for other in self._parameters) == 1
+            and (word not in LITTLE_WORDS or len(parameter.words) > 1)
         }
         places = [
             (index, parameter)
@@ -255,9 +261,7 @@ class _Filling:
             if _alike({word}, words(token.text))
         ]
         for number, (index, parameter) in enumerate(places):
-            if parameter not in self._open or (
-                len(self._tokens[index].text) < 3 and len(places) < 2 and parameter.required
-            ):
+            if parameter not in self._open:
                 continue
             until = places[number + 1][0] if number + 1 < len(places) else len(self._tokens)
             following = self._trimmed(self._tokens[index + 1 : until])
@@ -281,40 +285,123 @@ class _Filling:
     # ----------------------------------------------------------------------------------- what has to be chosen
 
     async def _chosen(self, parameter: Parameter) -> None:
-        question = f'Message: "{self._message}"\n{self._tool.name.replace("_", " ")}: {parameter.name}'
-        if parameter.description:
-            question += f" ({parameter.description})"
-        messages = conversation(_SYSTEM, *_DEMOS, f"{question}?")
         candidates = self._candidates(parameter) if parameter.kind in ("string", "list") else []
-        if candidates:
-            texts = list(dict.fromkeys(span.text for span in candidates))
-            value = texts[0] if len(texts) == 1 else await self._asker.choose(messages, {"enum": texts})
-            span = next((one for one in candidates if one.text == value), None)
-            if span is not None:
-                whole: Any = _listed(span.text, parameter) if parameter.kind == "list" else span.text
-                self._give(parameter, whole, span)
-                return
-        value = await self._asker.choose(messages, grammar_schema(parameter.schema))
+        span = await self._preferred(parameter, candidates) if candidates else None
+        if span is not None:
+            self._give(
+                parameter, _listed(span.text, parameter) if parameter.kind == "list" else span.text, span
+            )
+            return
+        value = await self._asker.choose(self._question(parameter), grammar_schema(parameter.schema))
         if value is not None:
             self._give(parameter, value)
 
+    def _question(self, parameter: Parameter | None) -> list[ModelMessage]:
+        """Ask for a parameter's value, or for any value at all."""
+        if parameter is None:
+            asked = "anything: value"
+        else:
+            asked = f"{self._tool.name.replace('_', ' ')}: {parameter.name}"
+            if parameter.description:
+                asked += f" ({parameter.description})"
+        return conversation(_SYSTEM, *_DEMOS, f'Message: "{self._message}"\n{asked}?')
+
+    async def _preferred(self, parameter: Parameter, candidates: list[Span]) -> Span | None:
+        """Return the candidate that the model means, or None if it cannot tell.
+
+        First which words: those that the parameter's name makes likelier than any other name would. Then how many of
+        the words around them, which the model knows best when it just writes.
+        """
+        cores = [
+            span
+            for span in candidates
+            if not any(other != span and _within(other, span) for other in candidates)
+        ]
+        if len(cores) > 1:
+            core = await self._likeliest(parameter, cores)
+            candidates = [span for span in candidates if core is None or _within(core, span)]
+        texts = list(dict.fromkeys(span.text for span in candidates))
+        if len(texts) == 1:
+            return candidates[0]
+        value = await self._asker.choose(self._question(parameter), {"enum": texts})
+        return next((span for span in candidates if span.text == value), None)
+
+    async def _likeliest(self, parameter: Parameter, candidates: list[Span]) -> Span | None:
+        best, best_lift = None, -math.inf
+        for span in candidates[:_MANY_CORES]:
+            asked = await self._asker.likelihoods(self._question(parameter), span.text)
+            anyhow = await self._asker.likelihoods(self._question(None), span.text)
+            if asked is None or anyhow is None:
+                return None
+            lift = sum(asked) - sum(anyhow)
+            if lift > best_lift:
+                best, best_lift = span, lift
+        return best
+
     def _candidates(self, parameter: Parameter) -> list[Span]:
-        free = [
+        """Return the runs of words that may be the value, those that stand on their own first."""
+        every = [
             span
             for span in self._free(spans(self._message, longest=_LONGEST))
             if parameter.accepts(span.text)
         ]
-        plain = [
-            span
-            for span in free
-            if not {span.text.split()[0].casefold(), span.text.split()[-1].casefold()} & _AROUND
-        ]
-        foreign = [span for span in plain if not self._has_tool_word_at_an_edge(span)]
-        return (foreign or plain or free)[:_MANY_SPANS]
+        for edge in (self._is_at_no_edge, self._is_little):
+            kept = [span for span in every if self._stands_alone(span, edge)]
+            if kept:
+                return [*kept, *(name for run in kept for name in self._names_in(run))][:_MANY_SPANS]
+        return every[:_MANY_SPANS]
 
-    def _has_tool_word_at_an_edge(self, span: Span) -> bool:
-        parts = span.text.split()
-        return any(_alike(self._tool_words, words(part)) for part in (parts[0], parts[-1]))
+    def _stands_alone(self, span: Span, is_at_no_edge: Callable[[Span], bool]) -> bool:
+        """Whether a span begins and ends where values do: not with such a word, and next to one or to punctuation."""
+        inside = [token for token in self._tokens if span.start <= token.start and token.end <= span.end]
+        if is_at_no_edge(inside[0]) or is_at_no_edge(inside[-1]):
+            return False
+        between = self._message[span.start : span.end]
+        if _BREAK.search(between):
+            return False
+        first, last = self._tokens.index(inside[0]), self._tokens.index(inside[-1])
+        before = self._tokens[first - 1] if first else None
+        after = self._tokens[last + 1] if last + 1 < len(self._tokens) else None
+        return self._is_border(before, is_at_no_edge, span.start, after=False) and self._is_border(
+            after, is_at_no_edge, span.end, after=True
+        )
+
+    def _is_border(
+        self, token: Span | None, is_at_no_edge: Callable[[Span], bool], position: int, *, after: bool
+    ) -> bool:
+        if token is None or is_at_no_edge(token) or token.overlaps(self._taken):
+            return True
+        gap = self._message[position : token.start] if after else self._message[token.end : position]
+        return _BREAK.search(f"{gap}|") is not None and gap.strip() != ""
+
+    def _is_little(self, token: Span) -> bool:
+        said = words(token.text)
+        return not said or all(word in _AROUND for word in said)
+
+    def _is_at_no_edge(self, token: Span) -> bool:
+        """Whether a word belongs to the request rather than to a value: a little one, one of the tool's, a verb."""
+        return self._is_little(token) or self._is_verb(token) or _alike(self._tool_words, words(token.text))
+
+    def _is_verb(self, token: Span) -> bool:
+        """Whether a word stands where English has its verbs: first in a request, behind "you" or "want to"."""
+        place = self._tokens.index(token)
+        before = [one.text.casefold() for one in self._tokens[max(0, place - 2) : place]]
+        return not before or before[-1] in _SUBJECTS or (before[-1] == "to" and before[0] in _WISHES)
+
+    def _names_in(self, run: Span) -> list[Span]:
+        """Return the runs of capitalized words inside a longer run, which may be the value by themselves."""
+        found: list[list[Span]] = [[]]
+        for token in self._tokens:
+            if run.start <= token.start and token.end <= run.end and token.text[:1].isupper():
+                found[-1].append(token)
+            elif found[-1]:
+                found.append([])
+        names = [
+            Span(self._message[part[0].start : part[-1].end], part[0].start, part[-1].end)
+            for part in found
+            if part
+        ]
+        return [name for name in names if name != run]
 
     def _left_over(self) -> None:
         """Give what is plainly a value and was not used to the first optional string, such as a time of day."""
@@ -325,6 +412,10 @@ class _Filling:
             fitting = [token for token in self._free(self._tokens) if names and names.search(token.text)]
             if fitting:
                 self._give(parameter, fitting[0].text, fitting[0])
+
+
+def _within(inner: Span, outer: Span) -> bool:
+    return outer.start <= inner.start and inner.end <= outer.end
 
 
 def _alike(names: Iterable[str], said: Sequence[str]) -> bool:

@@ -6,7 +6,6 @@ this message from somebody who wants that? The likelihoods are compared word by 
 words, and to whether the message brings along what a call needs.
 """
 
-import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,16 +15,18 @@ from pydantic_ai.tools import ToolDefinition
 
 from pais_lite.models.string_mode.small.ask import Asker, conversation
 from pais_lite.models.string_mode.small.values import numbers, quotations
-from pais_lite.models.string_mode.small.words import overlap, words
+from pais_lite.models.string_mode.small.words import LITTLE_WORDS, overlap, words
 
 __all__ = ["Relevance", "most_relevant", "sentence"]
 
 # The weights were set on `benchmarks/tool_calling_dev.py`, in round numbers; other tools judged them afterwards.
-_OVERLAP = 8.0
-_LIFT = 1.0
+_OVERLAP = 7.0
+_LIFT = 0.5
 _SPECIFIC = 4.0
 _NUMBER = 3.0
-_THRESHOLD = 9.0
+_THRESHOLD = 5.0
+# A tool's name says most of it, its parameters' least.
+_IN_NAME, _IN_DESCRIPTION, _IN_PARAMETERS = 1.5, 1.0, 0.6
 # No single word may decide: neither one that the model finds impossible nor one that only repeats the description.
 _LEAST, _MOST = -2.0, 3.0
 # The model reads no more of a message than this.
@@ -85,11 +86,8 @@ async def most_relevant(asker: Asker, message: str, tools: Sequence[ToolDefiniti
 
 
 def _mean_lift(lifts: tuple[tuple[float, ...], ...]) -> float:
-    total = 0.0
-    for lift in lifts:
-        clipped = sum(min(_MOST, max(_LEAST, one)) for one in lift)
-        total += 3 * clipped / math.sqrt(max(1, len(lift)))
-    return total / len(lifts) if lifts else 0.0
+    clipped = [sum(min(_MOST, max(_LEAST, one)) for one in lift) for lift in lifts]
+    return sum(clipped) / len(clipped) if clipped else 0.0
 
 
 async def _lifts(
@@ -121,13 +119,15 @@ async def _lifts(
     return lifts
 
 
-def _vocabulary(tool: ToolDefinition) -> frozenset[str]:
-    found = [*words(tool.name), *words(_MARKUP.sub("", tool.description or ""))]
+def _vocabulary(tool: ToolDefinition) -> dict[str, float]:
+    found: dict[str, float] = {}
     for name, schema in tool.parameters_json_schema.get("properties", {}).items():
-        found += words(name) + words(str(schema.get("description", "")))
+        found |= dict.fromkeys((*words(name), *words(str(schema.get("description", "")))), _IN_PARAMETERS)
         for value in schema.get("enum", ()):
-            found += words(str(value))
-    return frozenset(found)
+            found |= dict.fromkeys(words(str(value)), _IN_DESCRIPTION)
+    found |= dict.fromkeys(words(_MARKUP.sub("", tool.description or "")), _IN_DESCRIPTION)
+    found |= dict.fromkeys(words(tool.name), _IN_NAME)
+    return {word: weight for word, weight in found.items() if word not in LITTLE_WORDS}
 
 
 def _numeric_parameters(tool: ToolDefinition) -> int:

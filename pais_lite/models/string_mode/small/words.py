@@ -2,9 +2,9 @@
 
 import math
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
-__all__ = ["overlap", "similarity", "words"]
+__all__ = ["LITTLE_WORDS", "overlap", "similarity", "words"]
 
 _WORD = re.compile(r"[^\W_]+")
 _CAMEL = re.compile(r"(?<=[a-z])(?=[A-Z])")
@@ -33,14 +33,26 @@ def similarity(one: str, other: str) -> float:
     return share if shared >= _SHARED_LETTERS and share >= _SHARED else 0.0
 
 
-def overlap(message: Iterable[str], texts: Sequence[frozenset[str]]) -> list[float]:
-    """Return how much of a message each text takes up; what all texts have in common counts little."""
-    scores = [0.0] * len(texts)
-    for word in set(message):
-        found = [max((similarity(word, other) for other in text), default=0.0) for text in texts]
+LITTLE_WORDS = frozenset(
+    words(
+        "a an the my your our his her their this that these those some any in on at to for of from by with about into "
+        "and or as than is are be am was were it its i you we me us he she they them please can could would will shall "
+        "should may do does did have has had what which who whom whose how when where many much there s t m re ll"
+    )
+)
+"""English words that say nothing about what is wanted. Other languages lose no more than this help."""
+
+
+def overlap(message: Iterable[str], vocabularies: Sequence[Mapping[str, float]]) -> list[float]:
+    """Return how much of a message is in each vocabulary of weighted words; what all have in common counts little."""
+    scores = [0.0] * len(vocabularies)
+    for word in set(message) - LITTLE_WORDS:
+        found = [
+            max((similarity(word, other) * weight for other, weight in vocabulary.items()), default=0.0)
+            for vocabulary in vocabularies
+        ]
         having = sum(1 for one in found if one)
-        if not having:
-            continue
-        weight = min(len(word), _FULL_LENGTH) / _FULL_LENGTH * math.log((len(texts) + 1) / having)
-        scores = [score + weight * one for score, one in zip(scores, found, strict=True)]
+        if having:
+            rarity = min(len(word), _FULL_LENGTH) / _FULL_LENGTH * math.log((len(vocabularies) + 1) / having)
+            scores = [score + rarity * one for score, one in zip(scores, found, strict=True)]
     return scores
