@@ -13,6 +13,8 @@ __all__ = ["is_small", "parameters_in_name"]
 # Below this, models are too small to decide and to write calls by themselves. Larger ones, and those whose size nobody
 # tells, are spoken to as capable models.
 _SMALL = 450_000_000
+# What is less than this in a name is the length of a context: `qwen2.5-7b-instruct-1m`.
+_LEAST = 10_000_000
 _SIZE = re.compile(r"(?<![\w.])(?:(\d+)x)?(\d+(?:\.\d+)?)\s?([mb])(?![a-z0-9])", re.IGNORECASE)
 _TIMEOUT = 5.0
 
@@ -37,18 +39,25 @@ def parameters_in_name(name: str) -> float | None:
         float(experts or 1) * float(number) * (1e6 if unit in "mM" else 1e9)
         for experts, number, unit in _SIZE.findall(name.replace("_", "-"))
     ]
-    return max(counts, default=None)
+    return max((count for count in counts if count >= _LEAST), default=None)
 
 
 async def _parameters_by_endpoint(client: AsyncOpenAI, name: str) -> float | None:
     try:
-        page = await client.with_options(max_retries=0, timeout=_TIMEOUT).models.list()
+        listed: Any = await client.with_options(max_retries=0, timeout=_TIMEOUT).get(
+            "/models", cast_to=object
+        )
     except (OpenAIError, ValueError):
         return None
-    models = page.data or []
-    entry = next((one for one in models if one.id == name), models[0] if len(models) == 1 else None)
+    data = listed.get("data") if isinstance(listed, dict) else None
+    models = [one for one in data if isinstance(one, dict)] if isinstance(data, list) else []
+    entry = next((one for one in models if one.get("id") == name), models[0] if len(models) == 1 else None)
     if entry is None:
         return None
-    meta: Any = (entry.model_extra or {}).get("meta")
+    meta = entry.get("meta")
     count = meta.get("n_params") if isinstance(meta, dict) else None
-    return float(count) if isinstance(count, int | float) else parameters_in_name(entry.id.rsplit("/", 1)[-1])
+    return (
+        float(count)
+        if isinstance(count, int | float)
+        else parameters_in_name(str(entry.get("id")).rsplit("/", 1)[-1])
+    )
