@@ -363,3 +363,62 @@ async def test_endpoint_that_ignores_the_schema() -> None:
     output, seen, _ = await run(wire.agent(), "Double 21", stream=True)
     assert output == "It is 42."
     assert seen == "Sure:It is 42."
+
+
+# ------------------------------------------------------------------------------------------------ very small models
+
+
+def small_agent(wire: Wire, output_type: Any = str) -> Agent[None, Any]:
+    client = AsyncOpenAI(
+        base_url="http://model.test/v1",
+        api_key="none",
+        max_retries=0,
+        http_client=httpx2.AsyncClient(transport=httpx2.MockTransport(wire)),
+    )
+    model = StringModeModel(OpenAIChatModel("tiny:135m", provider=OpenAIProvider(openai_client=client)))
+    agent: Agent[None, Any] = Agent(model, output_type=output_type)
+
+    @agent.tool_plain
+    def double(number: int) -> int:
+        """Double a number."""
+        return 2 * number
+
+    return agent
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_small_model_is_told_the_result_and_no_tool(stream: bool) -> None:
+    wire = Wire("It is 42.")
+    output, seen, messages = await run(small_agent(wire), "Double the number 21", stream=stream)
+    assert output == "It is 42."
+    if stream:
+        assert seen == output
+    assert [
+        part.args_as_dict()
+        for message in messages
+        for part in message.parts
+        if isinstance(part, ToolCallPart)
+    ] == [{"number": 21}]
+    (body,) = wire.bodies
+    assert "response_format" not in body
+    assert "42" in str(body["messages"])
+    assert "tool_calls" not in str(body["messages"])
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_small_model_just_talks(stream: bool) -> None:
+    # The endpoint tells no likelihoods: the first answer is to the question for them.
+    wire = Wire('"Good morning!"', "Good morning to you!")
+    output, _, messages = await run(small_agent(wire), "Good morning!", stream=stream)
+    assert output == "Good morning to you!"
+    assert not [part for message in messages for part in message.parts if isinstance(part, ToolCallPart)]
+    assert wire.bodies[0]["logprobs"] is True
+    assert wire.bodies[-1]["messages"] == [{"role": "user", "content": "Good morning!"}]
+
+
+async def test_small_model_fills_in_an_output() -> None:
+    wire = Wire(call("final_result", name="Oslo", people=42))
+    output, _, _ = await run(small_agent(wire, City), "Double the number 21", stream=False)
+    assert output == City(name="Oslo", people=42)
+    schema = wire.bodies[0]["response_format"]["json_schema"]["schema"]
+    assert schema["required"] == ["tool_calls"]

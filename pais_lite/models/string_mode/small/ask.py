@@ -84,6 +84,8 @@ class Asker:
             **{key: value for key, value in self._settings.items() if key in _KEPT},
             "temperature": 0.0,
             "max_tokens": max_tokens,
+            # JSON holds no raw line break, and grammars let a model write blank lines behind it for as long as it likes.
+            "stop_sequences": ["\n"],
             "extra_body": {
                 **(body if isinstance(body, dict) else {}),
                 "response_format": response_format(schema),

@@ -8,12 +8,13 @@ words, and to whether the message brings along what a call needs.
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from pydantic_ai.tools import ToolDefinition
 
 from pais_lite.models.string_mode.small.ask import Asker, conversation
+from pais_lite.models.string_mode.small.parameters import parameters_of
 from pais_lite.models.string_mode.small.values import numbers, quotations
 from pais_lite.models.string_mode.small.words import LITTLE_WORDS, overlap, words
 
@@ -24,7 +25,11 @@ _OVERLAP = 7.0
 _LIFT = 0.5
 _SPECIFIC = 4.0
 _NUMBER = 3.0
-_THRESHOLD = 5.0
+_MISSING_NUMBER = 4.0
+_THRESHOLD = 6.0
+# So far ahead without any likelihood, nothing else can win. And so many tools are worth measuring.
+_DECISIVE = 5.0
+_MEASURED = 5
 # A tool's name says most of it, its parameters' least.
 _IN_NAME, _IN_DESCRIPTION, _IN_PARAMETERS = 1.5, 1.0, 0.6
 # No single word may decide: neither one that the model finds impossible nor one that only repeats the description.
@@ -44,8 +49,8 @@ class Relevance:
     tool: ToolDefinition
     score: float
     overlap: float
-    lifts: tuple[tuple[float, ...], ...]
-    """For each baseline, by how much each word becomes likelier by the tool."""
+    lift: float
+    """By how much the message becomes likelier by the tool."""
     specific: bool
     numbers: int
 
@@ -68,55 +73,48 @@ def sentence(tool: ToolDefinition) -> str:
 
 
 async def most_relevant(asker: Asker, message: str, tools: Sequence[ToolDefinition]) -> list[Relevance]:
-    """Return all tools, the one that the message wants most first.
+    """Return tools, the one that the message wants most first; far-off ones may be missing.
 
     Raises:
         ModelAPIError: if the endpoint fails.
     """
-    lifts = await _lifts(asker, message[:_MAX_CHARS], tools)
     overlaps = overlap(words(message), [_vocabulary(tool) for tool in tools])
     given = len(numbers(message))
     specific = bool(quotations(message) or _SPECIFIC_WORD.search(message))
     found = []
-    for tool, shared, lift in zip(tools, overlaps, lifts, strict=True):
-        used = min(given, _numeric_parameters(tool))
-        score = _OVERLAP * shared + _LIFT * _mean_lift(lift) + _SPECIFIC * specific + _NUMBER * used
-        found.append(Relevance(tool, score, shared, lift, specific, used))
-    return sorted(found, key=lambda one: one.score, reverse=True)
+    for tool, shared in zip(tools, overlaps, strict=True):
+        numeric, needed = _numeric_parameters(tool)
+        used = min(given, numeric)
+        missing = max(0, needed - given)
+        score = _OVERLAP * shared + _SPECIFIC * specific + _NUMBER * used - _MISSING_NUMBER * missing
+        found.append(Relevance(tool, score, shared, 0.0, specific, used))
+    found.sort(key=lambda one: one.score, reverse=True)
+    runner_up = found[1].score if len(found) > 1 else 0.0
+    if found[0].score >= max(runner_up, _THRESHOLD) + _DECISIVE:
+        return found
+    measured = await _measured(asker, message[:_MAX_CHARS], found[:_MEASURED])
+    return sorted(measured, key=lambda one: one.score, reverse=True)
 
 
-def _mean_lift(lifts: tuple[tuple[float, ...], ...]) -> float:
-    clipped = [sum(min(_MOST, max(_LEAST, one)) for one in lift) for lift in lifts]
-    return sum(clipped) / len(clipped) if clipped else 0.0
-
-
-async def _lifts(
-    asker: Asker, message: str, tools: Sequence[ToolDefinition]
-) -> list[tuple[tuple[float, ...], ...]]:
-    listed = "\n".join(f"- {sentence(tool)}" for tool in tools)
-    opening = f"Here is what an assistant can do.\n{listed}\nWrite a message in which a user asks for"
-    baselines = []
-    for prompt in (
-        f"{opening} something else, or just chats.",
-        "Write something that somebody says in a chat.",
-    ):
-        likelihoods = await asker.likelihoods(conversation("", prompt), message)
+async def _measured(asker: Asker, message: str, found: Sequence[Relevance]) -> Sequence[Relevance]:
+    baseline = await asker.likelihoods(
+        conversation("", "Write something that somebody says in a chat."), message
+    )
+    if baseline is None:
+        # Without likelihoods the words alone have to do.
+        return found
+    listed = "\n".join(f"- {sentence(one.tool)}" for one in found)
+    opening = f"Here is what an assistant can do.\n{listed}\nWrite a message in which a user asks for this: "
+    measured = []
+    for one in found:
+        likelihoods = await asker.likelihoods(conversation("", opening + sentence(one.tool)), message)
         if likelihoods is None:
-            # Without likelihoods the words alone have to do.
-            return [() for _ in tools]
-        baselines.append(likelihoods)
-    lifts = []
-    for tool in tools:
-        likelihoods = await asker.likelihoods(conversation("", f"{opening} this: {sentence(tool)}"), message)
-        lifts.append(
-            tuple(
-                tuple(one - other for one, other in zip(likelihoods, baseline, strict=True))
-                for baseline in baselines
-            )
-            if likelihoods
-            else ()
+            return found
+        lift = sum(
+            min(_MOST, max(_LEAST, by - without)) for by, without in zip(likelihoods, baseline, strict=True)
         )
-    return lifts
+        measured.append(replace(one, score=one.score + _LIFT * lift, lift=lift))
+    return measured
 
 
 def _vocabulary(tool: ToolDefinition) -> dict[str, float]:
@@ -130,10 +128,7 @@ def _vocabulary(tool: ToolDefinition) -> dict[str, float]:
     return {word: weight for word, weight in found.items() if word not in LITTLE_WORDS}
 
 
-def _numeric_parameters(tool: ToolDefinition) -> int:
-    properties = tool.parameters_json_schema.get("properties", {}).values()
-    return sum(
-        1
-        for schema in properties
-        if any(option.get("type") in ("integer", "number") for option in (schema, *schema.get("anyOf", ())))
-    )
+def _numeric_parameters(tool: ToolDefinition) -> tuple[int, int]:
+    """Return how many numbers a tool takes, and how many of them it needs."""
+    numeric = [one for one in parameters_of(tool) if one.kind in ("integer", "number")]
+    return len(numeric), sum(1 for one in numeric if one.required)
