@@ -44,7 +44,7 @@ from pais_lite.models.string_mode import StringModeModel
 
 __all__ = ["main"]
 
-SETTINGS = ModelSettings(temperature=0.0, max_tokens=160)
+SETTINGS = ModelSettings(temperature=0.0, max_tokens=96)
 
 
 class NaiveModel(WrapperModel):
@@ -195,6 +195,7 @@ def start_server(threads: int) -> tuple[Any, str]:
     parameters.n_ctx = 8192
     parameters.n_parallel = 2
     parameters.port = 0
+    parameters.verbosity = 0
     parameters.cpuparams.n_threads = threads
     parameters.cpuparams_batch.n_threads = threads
     server = xllamacpp.Server(parameters)

@@ -14,6 +14,7 @@ __all__ = ["Parameter", "parameters_of"]
 Kind = Literal["enum", "boolean", "number", "integer", "string", "list", "other"]
 
 _SIMPLE: tuple[Kind, ...] = ("boolean", "number", "integer", "string")
+_LISTED = ("string", "integer", "number")
 _MAX_DEPTH = 4
 
 
@@ -102,7 +103,8 @@ def _kind(schema: Mapping[str, Any]) -> Kind:
         return "enum"
     kind = schema.get("type")
     if kind == "array":
-        return "list"
+        items = schema.get("items", {})
+        return "list" if isinstance(items, Mapping) and items.get("type") in _LISTED else "other"
     for simple in _SIMPLE:
         if kind == simple:
             return simple

@@ -52,6 +52,7 @@ def base_url() -> Iterator[str]:
     parameters.n_ctx = 4096
     parameters.n_parallel = 1
     parameters.port = 0
+    parameters.verbosity = 0
     parameters.cpuparams.n_threads = 1
     parameters.cpuparams_batch.n_threads = 1
     server = xllamacpp.Server(parameters)
