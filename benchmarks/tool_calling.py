@@ -1,6 +1,6 @@
 """How often a small model calls the right tool, with the right arguments, and leaves plain talk alone.
 
-    python -m benchmarks.tool_calling                       # both kinds of suites, all three ways, SmolLM2-135M
+    python -m benchmarks.tool_calling                       # all suites, all three ways, SmolLM2-135M
     python -m benchmarks.tool_calling --suites held-out --ways string
     python -m benchmarks.tool_calling --base-url http://localhost:11434/v1 --model qwen2.5:0.5b
 
@@ -39,6 +39,7 @@ from pydantic_ai.tools import ToolDefinition
 
 from benchmarks.tool_calling_cases import Call, Suite, arguments_right
 from benchmarks.tool_calling_dev import DEV_SUITES
+from benchmarks.tool_calling_final import FINAL_SUITES
 from benchmarks.tool_calling_heldout import HELD_OUT_SUITES
 from pais_lite.models.string_mode import StringModeModel
 
@@ -166,7 +167,7 @@ async def run_suite(model: Model, suite: Suite) -> Score:
 async def evaluate(
     base_url: str, name: str, kinds: Sequence[str], ways: Sequence[str], *, verbose: bool
 ) -> None:
-    suites = {"dev": DEV_SUITES, "held-out": HELD_OUT_SUITES}
+    suites = {"dev": DEV_SUITES, "held-out": HELD_OUT_SUITES, "final": FINAL_SUITES}
     print(f"{'':38}right tool    tool + args    talk left alone")
     for kind in kinds:
         for way in ways:
@@ -205,7 +206,7 @@ def start_server(threads: int) -> tuple[Any, str]:
 def main() -> None:
     """Run the evaluation that the command line asks for."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--suites", choices=("dev", "held-out", "all"), default="all")
+    parser.add_argument("--suites", choices=("dev", "held-out", "final", "all"), default="all")
     parser.add_argument("--ways", nargs="+", choices=sorted(WAYS), default=list(WAYS))
     parser.add_argument(
         "--base-url", help="an OpenAI-compatible endpoint; without it, a local one is started"
@@ -214,7 +215,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=1, help="of the local server")
     parser.add_argument("--verbose", action="store_true", help="show every miss")
     chosen = parser.parse_args()
-    kinds = ["dev", "held-out"] if chosen.suites == "all" else [chosen.suites]
+    kinds = ["dev", "held-out", "final"] if chosen.suites == "all" else [chosen.suites]
     server, base_url = (None, chosen.base_url) if chosen.base_url else start_server(chosen.threads)
     asyncio.run(evaluate(base_url, chosen.model, kinds, chosen.ways, verbose=chosen.verbose))
     del server

@@ -206,7 +206,8 @@ HELPDESK = Suite(
         Call(
             "New customer: Jane Miller, jane@miller.org",
             "create_customer",
-            customer={"name": "Jane Miller", "email": "jane@miller.org"},
+            name="Jane Miller",
+            email="jane@miller.org",
         ),
         Talk("Thank you for your patience"),
         Talk("What is the meaning of life?"),

@@ -15,7 +15,7 @@ from pais_lite.models.string_mode.small.ask import Asker
 from pais_lite.models.string_mode.small.candidates import AROUND, Candidates, alike
 from pais_lite.models.string_mode.small.choosing import Chooser
 from pais_lite.models.string_mode.small.parameters import Parameter, parameters_of
-from pais_lite.models.string_mode.small.values import Span, numbers, quotations
+from pais_lite.models.string_mode.small.values import Span, number_value, numbers, quotations
 from pais_lite.models.string_mode.small.words import LITTLE_WORDS, similarity, words
 
 __all__ = ["fill_arguments"]
@@ -26,6 +26,11 @@ _NEGATIONS = frozenset(words("off not no don dont without never stop disable"))
 # How near to a parameter's name its number stands, in words.
 _NEAR = 2
 _CLOCK = frozenset(("am", "pm", "a.m", "p.m", "o'clock"))
+# What the two ends of something are called, by the English words that stand before them.
+_DIRECTIONS = {
+    "from": frozenset(words("from origin source start departure sender old base")),
+    "to": frozenset(words("to destination target end arrival recipient receiver new")),
+}
 # What stands between the items of a list.
 _AND = re.compile(r"\s*(?:[,;&/]\s*)?(?:\b(?:and|or)\b)?\s*", re.IGNORECASE)
 
@@ -80,6 +85,7 @@ class _Filling:
         self._shaped()
         self._quoted()
         self._numbers()
+        self._directed()
         self._named()
         for parameter in list(self._open):
             if parameter.required:
@@ -226,14 +232,26 @@ class _Filling:
         around = self._candidates.tokens[max(0, place - _NEAR) : place + 1 + _NEAR]
         return alike(parameter.words, [word for token in around for word in words(token.text)])
 
+    def _directed(self) -> None:
+        """Fill parameters for the two ends of something: `from Berlin to Madrid`, `send it to Ann`."""
+        for preposition, names in _DIRECTIONS.items():
+            directed = [one for one in self._unfilled("string") if one.words & names]
+            if len(directed) != 1:
+                continue
+            for index, token in enumerate(self._candidates.tokens):
+                if token.text.casefold() == preposition and not self._candidates.before_verb(index):
+                    run = self._candidates.run_from(index + 1, self._taken)
+                    if run is not None and directed[0].accepts(run.text):
+                        self._give(directed[0], run.text, run)
+                        break
+
     def _named(self) -> None:
-        """Fill parameters whose name stands before their value: `subject lunch`, `from miles to kilometers`."""
+        """Fill parameters whose name stands before their value: `subject lunch`, `note thanks for dinner`."""
         unique = {
             word: parameter
             for parameter in self._unfilled("string")
-            for word in parameter.words - frozenset(words(self._tool.name))
+            for word in parameter.words - frozenset(words(self._tool.name)) - LITTLE_WORDS
             if sum(word in other.words for other in self._parameters) == 1
-            and (word not in LITTLE_WORDS or len(parameter.words) > 1)
         }
         places = [
             (index, parameter)
@@ -269,7 +287,7 @@ class _Filling:
                 self._give(parameter, options[text])
                 return
         if parameter.kind in ("string", "list"):
-            candidates = self._candidates.runs(self._taken, parameter.accepts)
+            candidates = self._leaving_enough(self._candidates.runs(self._taken, parameter.accepts))
             span = await self._chooser.preferred(parameter, candidates) if candidates else None
             if span is not None and parameter.kind == "list":
                 items = self._listed(span, self._chooser.cores(candidates))
@@ -281,6 +299,17 @@ class _Filling:
         value = await self._chooser.written(parameter)
         if value is not None:
             self._give(parameter, value)
+
+    def _leaving_enough(self, candidates: list[Span]) -> list[Span]:
+        """Return the candidates that leave something for the other texts that are still required."""
+        others = sum(1 for one in self._open if one.required and one.kind == "string") - 1
+        cores = self._chooser.cores(candidates)
+        kept = [
+            span
+            for span in candidates
+            if sum(1 for core in cores if not span.overlaps((core,))) >= min(others, len(cores) - 1)
+        ]
+        return kept or candidates
 
     def _listed(self, item: Span, others: Sequence[Span]) -> list[Span]:
         """Return an item together with those that it is listed with."""
@@ -307,7 +336,7 @@ class _Filling:
 
 
 def _fits(parameter: Parameter, number: Span) -> bool:
-    value = float(number.text.replace(",", ""))
+    value = number_value(number)
     if parameter.kind == "integer" and not value.is_integer():
         return False
     low, high = parameter.schema.get("minimum"), parameter.schema.get("maximum")
@@ -315,5 +344,5 @@ def _fits(parameter: Parameter, number: Span) -> bool:
 
 
 def _number(number: Span, parameter: Parameter) -> int | float:
-    value = float(number.text.replace(",", ""))
+    value = number_value(number)
     return int(value) if parameter.kind == "integer" or value.is_integer() else value

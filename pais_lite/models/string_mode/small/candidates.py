@@ -92,6 +92,26 @@ class Candidates:
         names = [self.joined(part) for part in found if part]
         return [name for name in names if name != run]
 
+    def before_verb(self, index: int) -> bool:
+        """Whether a "to" belongs to the verb behind it, as in "I want to"."""
+        return index > 0 and self.tokens[index - 1].text.casefold() in _WISHES
+
+    def run_from(self, index: int, taken: Collection[Span]) -> Span | None:
+        """Return the value that begins with a token, or behind its articles, and ends where values do."""
+        rest = self.tokens[index:]
+        while rest and self._is_little(rest[0]):
+            rest = rest[1:]
+        run: list[Span] = []
+        for token in rest:
+            if (
+                self._is_little(token)
+                or token.overlaps(taken)
+                or (run and _BREAK.search(self.joined([run[-1], token]).text))
+            ):
+                break
+            run.append(token)
+        return self.joined(run) if run else None
+
     def joined(self, parts: Sequence[Span]) -> Span:
         """Return the piece of the message from the first of `parts` to the last."""
         start, end = parts[0].start, parts[-1].end

@@ -25,7 +25,7 @@ _OVERLAP = 7.0
 _LIFT = 0.5
 _SPECIFIC = 4.0
 _NUMBER = 3.0
-_MISSING_NUMBER = 4.0
+_MISSING_NUMBER = 8.0
 _THRESHOLD = 6.0
 # So far ahead without any likelihood, nothing else can win. And so many tools are worth measuring.
 _DECISIVE = 5.0
@@ -34,6 +34,9 @@ _MEASURED = 5
 _IN_NAME, _IN_DESCRIPTION, _IN_PARAMETERS = 1.5, 1.0, 0.6
 # No single word may decide: neither one that the model finds impossible nor one that only repeats the description.
 _LEAST, _MOST = -2.0, 3.0
+# English asks for nearly everything with these; they say little about what.
+_COMMON = 0.5
+_COMMON_VERBS = frozenset(words("get give find show tell say make take let write look ask know use see"))
 # The model reads no more of a message than this.
 _MAX_CHARS = 400
 
@@ -125,7 +128,11 @@ def _vocabulary(tool: ToolDefinition) -> dict[str, float]:
             found |= dict.fromkeys(words(str(value)), _IN_DESCRIPTION)
     found |= dict.fromkeys(words(_MARKUP.sub("", tool.description or "")), _IN_DESCRIPTION)
     found |= dict.fromkeys(words(tool.name), _IN_NAME)
-    return {word: weight for word, weight in found.items() if word not in LITTLE_WORDS}
+    return {
+        word: weight * (_COMMON if word in _COMMON_VERBS else 1.0)
+        for word, weight in found.items()
+        if word not in LITTLE_WORDS
+    }
 
 
 def _numeric_parameters(tool: ToolDefinition) -> tuple[int, int]:

@@ -4,10 +4,16 @@ import re
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
-__all__ = ["Span", "numbers", "quotations", "spans", "tokens"]
+__all__ = ["Span", "number_value", "numbers", "quotations", "spans", "tokens"]
 
 _TOKEN = re.compile(r"\S+")
 _NUMBER = re.compile(r"(?<![\w.,:/@-])[-+]?\d[\d,]*(?:\.\d+)?(?!\w*\d)(?![:/.]\w)")
+_UNITS = ("two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")
+_TENS = ("twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety")
+_NUMBER_WORDS = {
+    **{word: number for number, word in enumerate(_UNITS, 2)},
+    **{word: 10 * number for number, word in enumerate(_TENS, 2)},
+}
 _QUOTED = re.compile(r"\"([^\"]+)\"|“([^”]+)”|«([^»]+)»|(?<!\w)'([^']+)'(?!\w)|`([^`]+)`")
 _LEADING = "\"'“«(<[`¿¡"
 _TRAILING = "\"'”»)>]`.,;:!?"
@@ -27,8 +33,16 @@ class Span:
 
 
 def numbers(message: str) -> list[Span]:
-    """Return the numbers in a message as they are written."""
-    return [Span(match.group(), match.start(), match.end()) for match in _NUMBER.finditer(message)]
+    """Return the numbers in a message as they are written, small ones in English words included."""
+    found = [Span(match.group(), match.start(), match.end()) for match in _NUMBER.finditer(message)]
+    found += [token for token in tokens(message) if token.text.casefold() in _NUMBER_WORDS]
+    return sorted(found, key=lambda span: span.start)
+
+
+def number_value(span: Span) -> float:
+    """Return the number that a span from `numbers` stands for."""
+    word = _NUMBER_WORDS.get(span.text.casefold())
+    return float(span.text.replace(",", "")) if word is None else float(word)
 
 
 def quotations(message: str) -> list[Span]:
