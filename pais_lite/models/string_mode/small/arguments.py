@@ -25,6 +25,10 @@ _WHOLE = frozenset(("task", "prompt", "instruction", "instructions", "request", 
 _NEGATIONS = frozenset(words("off not no don dont without never stop disable"))
 # How near to a parameter's name its number stands, in words.
 _NEAR = 2
+# What people put into quotation marks.
+_TEXTS = frozenset(
+    words("text message title subject body content note comment caption summary phrase sentence word query")
+)
 _CLOCK = frozenset(("am", "pm", "a.m", "p.m", "o'clock"))
 # What the two ends of something are called, by the English words that stand before them.
 _DIRECTIONS = {
@@ -48,7 +52,7 @@ _SHAPES: tuple[tuple[frozenset[str], re.Pattern[str]], ...] = (
     ),
     (
         frozenset(("time", "clock", "hour", "start", "end")),
-        re.compile(r"^\d{1,2}([:.]\d\d)?(am|pm|h)?$|^\d{1,2}:\d\d", re.IGNORECASE),
+        re.compile(r"^\d{1,2}([:.]\d\d)?(am|pm|h)$|^\d{1,2}:\d\d", re.IGNORECASE),
     ),
 )
 
@@ -158,14 +162,14 @@ class _Filling:
             for parameter in self._unfilled("string"):
                 if not names & parameter.words and not (parameter.required and names & parameter.all_words):
                     continue
+                values = [self._with_half_of_the_day(token) for token in self._free(self._candidates.tokens)]
                 fitting = [
-                    token
-                    for token in self._free(self._candidates.tokens)
-                    if shape.search(token.text) and parameter.accepts(token.text)
+                    value
+                    for value in values
+                    if shape.search(value.text.replace(" ", "")) and parameter.accepts(value.text)
                 ]
                 if fitting:
-                    value = self._with_half_of_the_day(fitting[0])
-                    self._give(parameter, value.text, value)
+                    self._give(parameter, fitting[0].text, fitting[0])
         for parameter in self._unfilled("string"):
             if "pattern" in parameter.schema:
                 fitting = [
@@ -176,7 +180,7 @@ class _Filling:
 
     def _with_half_of_the_day(self, token: Span) -> Span:
         following = next((one for one in self._candidates.tokens if one.start > token.start), None)
-        if following is not None and following.text.casefold() in _CLOCK:
+        if token.text.isdigit() and following is not None and following.text.casefold() in _CLOCK:
             return self._candidates.joined([token, following])
         return token
 
@@ -191,7 +195,8 @@ class _Filling:
                     for word in words(token.text)
                 ][-2:]
                 named = [one for one in texts if alike(one.words, before)]
-                self._give((named or texts)[0], quotation.text, quotation)
+                worded = [one for one in texts if one.required and one.words & _TEXTS]
+                self._give((named or worded or texts)[0], quotation.text, quotation)
 
     def _numbers(self) -> None:
         wanted = self._unfilled("integer", "number")

@@ -9,7 +9,9 @@ from pais_lite.models.string_mode.small.words import LITTLE_WORDS, similarity, w
 __all__ = ["AROUND", "Candidates", "alike"]
 
 AROUND = LITTLE_WORDS | frozenset(
-    words("want need like just now right so up out too over under below above between within until not let")
+    words(
+        "want need like just now right so up out too over under below above between within until not let called named titled near"
+    )
 )
 """Words that stand around a value in English and are hardly ever its first or last one.
 
@@ -73,7 +75,10 @@ class Candidates:
 
     def _is_at_no_edge(self, token: Span) -> bool:
         """Whether a word belongs to the request rather than to a value: a little one, one of the tool's, a verb."""
-        return self._is_little(token) or self._is_verb(token) or alike(self._tool_words, words(token.text))
+        if self._is_little(token) or self._is_verb(token):
+            return True
+        # A capital letter inside a sentence makes a name of any word: Baker Street.
+        return not token.text[:1].isupper() and alike(self._tool_words, words(token.text))
 
     def _is_verb(self, token: Span) -> bool:
         """Whether a word stands where English has its verbs: first in a request, behind "you" or "want to"."""
