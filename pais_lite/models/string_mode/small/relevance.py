@@ -27,6 +27,8 @@ _SPECIFIC = 4.0
 _NUMBER = 3.0
 _MISSING_NUMBER = 8.0
 _THRESHOLD = 6.0
+# A tool that shares no word with the message needs more than likelihood, which is noisy where nothing else speaks.
+_UNRELATED = 4.0
 # So far ahead without any likelihood, nothing else can win. And so many tools are worth measuring.
 _DECISIVE = 5.0
 _MEASURED = 5
@@ -90,10 +92,12 @@ async def most_relevant(asker: Asker, message: str, tools: Sequence[ToolDefiniti
         used = min(given, numeric)
         missing = max(0, needed - given)
         score = _OVERLAP * shared + _SPECIFIC * specific + _NUMBER * used - _MISSING_NUMBER * missing
+        if not shared:
+            score -= _UNRELATED
         found.append(Relevance(tool, score, shared, 0.0, specific, used))
     found.sort(key=lambda one: one.score, reverse=True)
     runner_up = found[1].score if len(found) > 1 else 0.0
-    if found[0].score >= max(runner_up, _THRESHOLD) + _DECISIVE:
+    if found[0].score <= 0 or found[0].score >= max(runner_up, _THRESHOLD) + _DECISIVE:
         return found
     measured = await _measured(asker, message[:_MAX_CHARS], found[:_MEASURED])
     return sorted(measured, key=lambda one: one.score, reverse=True)
