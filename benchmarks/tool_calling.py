@@ -40,6 +40,7 @@ from pydantic_ai.tools import ToolDefinition
 from benchmarks.tool_calling_cases import Call, Suite, arguments_right
 from benchmarks.tool_calling_dev import DEV_SUITES
 from benchmarks.tool_calling_final import FINAL_SUITES
+from benchmarks.tool_calling_fresh import FRESH_SUITES
 from benchmarks.tool_calling_heldout import HELD_OUT_SUITES
 from pais_lite.models.string_mode import StringModeModel
 
@@ -167,7 +168,7 @@ async def run_suite(model: Model, suite: Suite) -> Score:
 async def evaluate(
     base_url: str, name: str, kinds: Sequence[str], ways: Sequence[str], *, verbose: bool
 ) -> None:
-    suites = {"dev": DEV_SUITES, "held-out": HELD_OUT_SUITES, "final": FINAL_SUITES}
+    suites = {"dev": DEV_SUITES, "held-out": HELD_OUT_SUITES, "final": FINAL_SUITES, "fresh": FRESH_SUITES}
     print(f"{'':38}right tool    tool + args    talk left alone")
     for kind in kinds:
         for way in ways:
@@ -206,7 +207,7 @@ def start_server(threads: int) -> tuple[Any, str]:
 def main() -> None:
     """Run the evaluation that the command line asks for."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--suites", choices=("dev", "held-out", "final", "all"), default="all")
+    parser.add_argument("--suites", choices=("dev", "held-out", "final", "fresh", "all"), default="all")
     parser.add_argument("--ways", nargs="+", choices=sorted(WAYS), default=list(WAYS))
     parser.add_argument(
         "--base-url", help="an OpenAI-compatible endpoint; without it, a local one is started"
@@ -215,7 +216,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=1, help="of the local server")
     parser.add_argument("--verbose", action="store_true", help="show every miss")
     chosen = parser.parse_args()
-    kinds = ["dev", "held-out", "final"] if chosen.suites == "all" else [chosen.suites]
+    kinds = ["dev", "held-out", "final", "fresh"] if chosen.suites == "all" else [chosen.suites]
     server, base_url = (None, chosen.base_url) if chosen.base_url else start_server(chosen.threads)
     asyncio.run(evaluate(base_url, chosen.model, kinds, chosen.ways, verbose=chosen.verbose))
     del server

@@ -1,4 +1,4 @@
-"""Suites that were written when the string mode was done, and have changed nothing in it since.
+"""Suites that were written after those of `benchmarks.tool_calling_heldout` had been seen, and were seen later.
 
 See `benchmarks.tool_calling_dev` for how to read them.
 """

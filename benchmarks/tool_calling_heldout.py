@@ -1,4 +1,4 @@
-"""Suites that were set aside while the string mode was developed: other tools, other users, other ways to ask.
+"""Suites that were set aside until the string mode first worked; its general faults were then mended with their help.
 
 See `benchmarks.tool_calling_dev` for how to read them.
 """

@@ -1,9 +1,9 @@
 """Which of its tools a small model needs for a message, if any.
 
-Such a model cannot be asked: it calls a tool at every greeting. But it can be measured. For each tool, how likely is
-this message from somebody who wants that? The likelihoods are compared word by word with those under no tool at all
-(a noisy channel, which small models are far better at than at choosing), and added to what message and tool share in
-words, and to whether the message brings along what a call needs.
+Such a model cannot be asked: it calls a tool at every greeting. So first the words speak: what message and tool share,
+and whether the message brings along what a call needs. Where that leaves a doubt, the model is measured: how likely is
+this message from somebody who wants the tool, compared word by word with how likely it is in any chat (a noisy channel,
+which small models are far better at than at choosing)? A greeting costs nothing, and neither does a plain request.
 """
 
 import re
@@ -20,7 +20,7 @@ from pais_lite.models.string_mode.small.words import LITTLE_WORDS, overlap, word
 
 __all__ = ["Relevance", "most_relevant", "sentence"]
 
-# The weights were set on `benchmarks/tool_calling_dev.py`, in round numbers; other tools judged them afterwards.
+# The weights were set in round numbers on `benchmarks/tool_calling_dev.py`.
 _OVERLAP = 7.0
 _LIFT = 0.5
 _SPECIFIC = 4.0
