@@ -38,6 +38,11 @@ class JsonSpan:
         self._quote = ""
         self._escaped = False
 
+    @property
+    def inside_inner_list(self) -> bool:
+        """Whether a list is open that is part of a value, rather than the list of values that all may be in."""
+        return "]" in self._open[2:]
+
     def feed(self, text: str) -> int | None:
         """Return how many characters of `text` still belong to the value, or None while it goes on."""
         for index, char in enumerate(text):

@@ -247,11 +247,14 @@ class AnswerReader:
     def _end_of_cut_off_json(self) -> None:
         text = "".join(self._json)
         try:
-            calls = find_calls(loads(text), self._tools)
+            # A list that goes on can be mended, but not told from a whole one: half an order must not be placed.
+            calls = None if self._span.inside_inner_list else find_calls(loads(text), self._tools)
         except CutOff:
-            calls = find_cut_off_calls(text, self._tools)
-        except ValueError:
             calls = None
+        except ValueError:
+            calls = []
+        if calls is None:
+            calls = find_cut_off_calls(text, self._tools)
         if calls:
             self._call(calls)
         elif not self._must_be_call(text):

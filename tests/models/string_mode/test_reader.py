@@ -126,6 +126,8 @@ def test_prose_stays_as_it_is(answer: str) -> None:
         '{"name": "get_weather", "arguments": {"ci',
         '{"name": "get_weather", "arguments": {"city":',
         '{"name": "add", "arguments": {"a": 1',
+        '{"tool_calls": [{"name": "add", "arguments": {"a": [{"b": 1}, {"b": 2}',
+        '{"name": "add", "arguments": {"a": ["x", "y"',
     ],
 )
 def test_cut_off_value_never_passes_for_whole(answer: str) -> None:
