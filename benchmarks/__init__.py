@@ -1,5 +1,1 @@
-<<<<<<< HEAD
 """Side-by-side measurements. Each prints ratios from one run: the machines they run on are shared and noisy."""
-=======
-"""Side-by-side measurements."""
->>>>>>> wip-strings

@@ -61,7 +61,11 @@ def _run_supervised(arguments: argparse.Namespace, path: Path | None, settings: 
     if arguments.local:
         # The model stays in this process, and every worker reaches it like any other endpoint.
         environment.pop("DEBUG_MOCK_RESPONSES", None)
-        environment.update(MODEL_API_URL=settings.model_api_url or "", MODEL_NAME=LOCAL_MODEL_NAME)
+        environment.update(
+            MODEL_API_URL=settings.model_api_url or "",
+            MODEL_NAME=LOCAL_MODEL_NAME,
+            TOOL_CALL_MODE=settings.tool_call_mode,
+        )
     folder = (path.resolve().parent if path else Path.cwd()) if arguments.reload else None
     with listener:
         return supervise(
@@ -87,6 +91,8 @@ def _model(settings: Settings, *, local: bool) -> Iterator[Settings]:
             model_api_url=url,
             model_name=LOCAL_MODEL_NAME,
             model_api_key=None,
+            # Its endpoint takes tools and makes nothing of them.
+            tool_call_mode="string" if settings.tool_call_mode == "auto" else settings.tool_call_mode,
         )
 
 

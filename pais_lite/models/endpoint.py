@@ -1,5 +1,6 @@
 """A model behind an OpenAI-compatible endpoint: `MODEL_API_URL` and `MODEL_NAME`."""
 
+from collections.abc import Callable
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
@@ -31,10 +32,11 @@ def api_base_url(url: str) -> str:
 class EndpointModel:
     """One model and one HTTP client for all runs, made for the first of them, and anew for one after `aclose`."""
 
-    def __init__(self, url: str, name: str, settings: Settings) -> None:
+    def __init__(self, url: str, name: str, settings: Settings, wrap: Callable[[Model], Model]) -> None:
         self._url = url
         self._name = name
         self._settings = settings
+        self._wrap = wrap
         self._http_client: httpx2.AsyncClient | None = None
         self._model: Model | None = None
 
@@ -65,7 +67,7 @@ class EndpointModel:
             http_client=self._http_client,
             max_retries=0,
         )
-        return _chat_model(self._name, client)
+        return self._wrap(_chat_model(self._name, client))
 
 
 def _maybe_proxy(url: str) -> str | None:

