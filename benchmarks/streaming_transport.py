@@ -38,6 +38,7 @@ from pydantic_ai.models.openai import OpenAIChatModel
 from pydantic_ai.providers.openai import OpenAIProvider
 
 import pais_lite
+from benchmarks import plots
 from pais_lite.models.streaming import streaming_client
 
 __all__ = ["main"]
@@ -289,6 +290,9 @@ def report_saturation(ports: dict[str, tuple[int, int]], args: argparse.Namespac
                 ratio = statistics.median(a / b for a, b in zip(values, speeds[other], strict=True))
                 line += f"   {ratio:.2f} x {other}"
         print(line)
+    if args.plots is not None:
+        title = f"{args.streams} streams of {args.tokens} tokens, as fast as they go"
+        plots.bars(args.plots / "streaming-saturation.svg", title, "tokens per CPU second", {"": speeds})
 
 
 def report_lateness(ports: dict[str, tuple[int, int]], args: argparse.Namespace, streams: int) -> None:
@@ -300,6 +304,11 @@ def report_lateness(ports: dict[str, tuple[int, int]], args: argparse.Namespace,
     print(f"\nlateness of a token, {streams} stream(s) of {args.rate} tokens per second for {args.seconds} s")
     for name, values in late.items():
         print(f"  {name:8}{quantiles(values)}")
+    if args.plots is not None:
+        title = f"Lateness of a token, {streams} stream(s) of {args.rate} tokens per second"
+        path = args.plots / f"streaming-lateness-{streams}.svg"
+        milliseconds = {name: [late * 1000 for late in values] for name, values in late.items()}
+        plots.distributions(path, title, "milliseconds", milliseconds)
 
 
 def main() -> None:
@@ -316,6 +325,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=3.0, help="length of a stream, for the lateness")
     parser.add_argument("--servers", nargs="+", choices=SERVERS, default=SERVERS)
     parser.add_argument("--only", choices=("saturation", "one", "many"), help="one of the three measurements")
+    parser.add_argument("--plots", type=Path, help="a folder for plots")
     parser.add_argument("--serve", choices=("upstream", *SERVERS), help=argparse.SUPPRESS)
     parser.add_argument("--port", type=int, help=argparse.SUPPRESS)
     parser.add_argument("--upstream", default="", help=argparse.SUPPRESS)
