@@ -28,8 +28,9 @@ from pais_lite.resp.errors import (
     ProtocolError,
     RespError,
 )
-from pais_lite.resp.protocol import NEED_DATA, Decoder, Limits, Push, Reply
+from pais_lite.resp.protocol import NEED_DATA, Decoder, Limits
 from pais_lite.resp.transport import RECEIVE_BYTES, Transport
+from pais_lite.resp.values import Push, Reply
 
 __all__ = ["Connection"]
 

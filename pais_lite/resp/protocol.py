@@ -1,24 +1,4 @@
-"""RESP2 and RESP3 as a pure function from bytes to values; no sockets here.
-
-How replies become Python values:
-
-=====================================  ==========================================================================
-simple string `+`                      `str`
-bulk string `$`                        `bytes`
-verbatim string `=`                    `VerbatimString`, which is `bytes` with a `format`
-number `:`, big number `(`             `int`
-double `,`                             `float`, with infinities and NaN
-boolean `#`, null `_` `$-1` `*-1`      `bool`, `None`
-simple error `-`, bulk error `!`       `ServerError`, as a value
-array `*`                              `list`
-set `~`                                `set`, or a `list` when a member is unhashable or two members are equal
-map `%`                                `dict`, or a `list` of pairs when a key is unhashable or two keys are equal
-push `>`                               `Push`, at top level only
-attribute `|`                          read and dropped, or kept in an `Attributed` if the decoder is told so
-=====================================  ==========================================================================
-
-Equal in Python is not equal in Redis (`1`, `1.0` and `True` are), hence the lists: nothing that the server sent is
-lost to a collision.
+"""RESP2 and RESP3 as a pure function from bytes to `pais_lite.resp.values`; no sockets here.
 
 The specification: https://github.com/redis/redis-specifications/blob/master/protocol/RESP3.md, "the spec" below.
 
@@ -28,33 +8,14 @@ Runs of bulk strings, which is what long replies consist of, take one look-up an
 """
 
 import re
-from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import Enum
-from typing import Any, Final, Self, TypeAlias
+from typing import Final
 
 from pais_lite.resp.errors import ProtocolError, ServerError
+from pais_lite.resp.values import Attributed, Push, Reply, VerbatimString
 
-__all__ = [
-    "NEED_DATA",
-    "Argument",
-    "Attributed",
-    "Command",
-    "Decoder",
-    "Limits",
-    "NeedData",
-    "Push",
-    "Reply",
-    "VerbatimString",
-    "encode_command",
-    "encode_pipeline",
-    "to_dict",
-]
-
-Argument: TypeAlias = bytes | str | int | float
-Command: TypeAlias = Sequence[Argument]
-# Nested without bound; callers know what their command answers and narrow it themselves.
-Reply: TypeAlias = Any
+__all__ = ["NEED_DATA", "Decoder", "Limits", "NeedData"]
 
 
 class NeedData(Enum):
@@ -80,84 +41,6 @@ class Limits:
     elements: int = 4 * 1024 * 1024
     depth: int = 64
 
-
-class VerbatimString(bytes):
-    """A bulk string with three letters that say how to show it: `txt`, `mkd` (the spec, "Verbatim string")."""
-
-    format: str
-
-    def __new__(cls, value: bytes, format: str) -> Self:  # noqa: A002 - the spec's word
-        """Make one of its text and its format."""
-        self = super().__new__(cls, value)
-        self.format = format
-        return self
-
-
-@dataclass(frozen=True)
-class Push:
-    """What the server says without having been asked; `items` starts with its kind (the spec, "Push type")."""
-
-    items: list[Reply]
-
-
-@dataclass(frozen=True)
-class Attributed:
-    """A value and what the server remarks about it (the spec, "Attribute type")."""
-
-    value: Reply
-    attributes: dict[Reply, Reply] | list[tuple[Reply, Reply]]
-
-
-# ------------------------------------------------------------------------------------------------- commands
-
-
-def encode_command(command: Command) -> bytes:
-    """Pack one command as an array of bulk strings.
-
-    Text becomes UTF-8, numbers their shortest exact decimal form. Raises `TypeError` for anything else, `bool` and
-    `None` included, since Redis has no one spelling for them, and `ValueError` for a command without a name.
-    """
-    if not command:
-        raise ValueError("a command needs a name")
-    parts = [b"*%d\r\n" % len(command)]
-    for argument in command:
-        value = argument if type(argument) is bytes else _encode_argument(argument)
-        parts.append(b"$%d\r\n%b\r\n" % (len(value), value))
-    return b"".join(parts)
-
-
-def encode_pipeline(commands: Iterable[Command]) -> bytes:
-    """Pack several commands, to leave in one write; raises as `encode_command`."""
-    return b"".join(map(encode_command, commands))
-
-
-def _encode_argument(argument: Argument) -> bytes:
-    if isinstance(argument, str):
-        return argument.encode()
-    if isinstance(argument, bytes | bytearray | memoryview):
-        return bytes(argument)
-    # bool is an int to Python, and what a caller means by it is unknown.
-    if type(argument) is int or type(argument) is float:
-        return repr(argument).encode()
-    raise TypeError(f"a command's arguments are bytes, str, int or float, not {type(argument).__name__}")
-
-
-def to_dict(reply: Reply) -> dict[Reply, Reply]:
-    """Read a map that RESP3 sends as a map and RESP2 as a flat array, such as the answer to HGETALL.
-
-    Raises `ProtocolError` when it is neither, or has a key that is unhashable.
-    """
-    if isinstance(reply, dict):
-        return reply
-    if not isinstance(reply, list) or len(reply) % 2:
-        raise ProtocolError("the server's reply is not a map")
-    try:
-        return dict(zip(reply[::2], reply[1::2], strict=True))
-    except TypeError as exc:
-        raise ProtocolError("the server's reply is a map with a key that cannot be one here") from exc
-
-
-# ------------------------------------------------------------------------------------------------- replies
 
 _BULK, _BULK_ERROR, _VERBATIM = b"$!="
 _SIMPLE, _ERROR, _NUMBER, _BIG_NUMBER, _DOUBLE, _BOOLEAN, _NULL = b"+-:(,#_"

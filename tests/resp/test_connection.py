@@ -8,6 +8,7 @@ import anyio
 import pytest
 from anyio.abc import TaskGroup
 
+from pais_lite.resp.commands import encode_command
 from pais_lite.resp.connection import Connection
 from pais_lite.resp.errors import (
     ClientClosed,
@@ -17,7 +18,6 @@ from pais_lite.resp.errors import (
     ProtocolError,
 )
 from pais_lite.resp.handshake import greet
-from pais_lite.resp.protocol import encode_command
 from pais_lite.resp.transport import SocketTransport
 
 pytestmark = pytest.mark.anyio

@@ -8,19 +8,10 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from pais_lite.resp.commands import encode_command, encode_pipeline
 from pais_lite.resp.errors import ProtocolError, RespError, ServerError
-from pais_lite.resp.protocol import (
-    NEED_DATA,
-    Attributed,
-    Decoder,
-    Limits,
-    Push,
-    Reply,
-    VerbatimString,
-    encode_command,
-    encode_pipeline,
-    to_dict,
-)
+from pais_lite.resp.protocol import NEED_DATA, Decoder, Limits
+from pais_lite.resp.values import Attributed, Push, Reply, VerbatimString, to_dict
 
 
 def decode(*chunks: bytes, limits: Limits | None = None, keep_attributes: bool = False) -> list[Reply]:
