@@ -9,14 +9,14 @@ import dataclasses
 import json
 import os
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Self, cast
 
 from pais_lite.errors import ConfigurationError
 
-__all__ = ["ApiKey", "Settings"]
+__all__ = ["ApiKey", "Peer", "Settings"]
 
 MockResponses = tuple[str | dict[str, Any], ...]
 
@@ -25,6 +25,7 @@ _FALSE = frozenset({"0", "false", "no", "off"})
 _LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 # Names end up in tool names, Redis keys and headers.
 _AGENT_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+_URL_EXPECTED = "a URL that begins with http:// or https://, without a query"
 _OWNER_NAME = re.compile(r"[A-Za-z0-9._@-]{1,64}")
 
 
@@ -38,6 +39,15 @@ class ApiKey:
 
     owner: str
     key: str
+
+
+@dataclass(frozen=True, slots=True)
+class Peer:
+    """Another agent or an MCP server: the name by which it is known here, and where it is."""
+
+    name: str
+    url: str
+    api_key: str | None = dataclasses.field(default=None, repr=False)
 
 
 def _text(value: object) -> str:
@@ -97,7 +107,7 @@ def _agent_name(value: object) -> str:
 def _http_url(value: object) -> str:
     if isinstance(value, str) and re.fullmatch(r"https?://[^\s/?#]+[^\s?#]*", value.strip(), re.IGNORECASE):
         return value.strip().rstrip("/")
-    raise _Unfit("a URL that begins with http:// or https://, without a query")
+    raise _Unfit(_URL_EXPECTED)
 
 
 def _redis_url(value: object) -> str:
@@ -151,11 +161,52 @@ def _origins(value: object) -> tuple[str, ...]:
     raise _Unfit(expected)
 
 
+def _sub_agents(value: object) -> tuple[Peer, ...]:
+    expected = "a comma-separated list of `name:url`, each name once"
+    if isinstance(value, Mapping):
+        pairs = [(str(name), url) for name, url in value.items()]
+    else:
+        pairs = [(name.strip(), url) for name, _, url in (i.partition(":") for i in _list(value, expected))]
+    try:
+        peers = tuple(Peer(_agent_name(name), _http_url(url)) for name, url in pairs)
+    except _Unfit as exc:
+        raise _Unfit(expected) from exc
+    return _each_once(peers, expected)
+
+
+def _peers(value: object) -> tuple[Peer, ...]:
+    """Read names whose URLs are in variables of their own, or a mapping that has both."""
+    if isinstance(value, Mapping):
+        return _sub_agents(value)
+    expected = "a comma-separated list of names, each once"
+    try:
+        peers = tuple(Peer(_agent_name(name), "") for name in _list(value, expected))
+    except _Unfit as exc:
+        raise _Unfit(expected) from exc
+    return _each_once(peers, expected)
+
+
+def _each_once(peers: tuple[Peer, ...], expected: str) -> tuple[Peer, ...]:
+    if len({peer.name for peer in peers}) != len(peers):
+        raise _Unfit(expected)
+    return peers
+
+
 def _setting(
-    parse: Callable[[object], Any], default: Any = None, *, secret: bool = False, env: tuple[str, ...] = ()
+    parse: Callable[[object], Any],
+    default: Any = None,
+    *,
+    secret: bool = False,
+    env: tuple[str, ...] = (),
+    url_variable: str | None = None,
 ) -> Any:
-    """Declare a field: how it is read, what it is when unset, and whether complaints must not show its value."""
-    return dataclasses.field(default=default, metadata={"parse": parse, "secret": secret, "env": env})
+    """Declare a field: how it is read, what it is when unset, and whether complaints must not show its value.
+
+    `url_variable` is where the URL of each name in a list of names is.
+    """
+    return dataclasses.field(
+        default=default, metadata={"parse": parse, "secret": secret, "env": env, "url_variable": url_variable}
+    )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -186,6 +237,13 @@ class Settings:
     memory_max_sessions: int = _setting(_integer(1, 10_000_000), 1000)
     memory_max_session_events: int = _setting(_integer(2, 1_000_000), 500)
     memory_ttl_hours: float = _setting(_seconds(0.001, 876_000), 24.0)
+
+    agent_sub_agents: tuple[Peer, ...] = _setting(_sub_agents, ())
+    peer_agents: tuple[Peer, ...] = _setting(_peers, (), url_variable="PEER_AGENT_{}_CARD_URL")
+    delegation_max_depth: int = _setting(_integer(1, 100), 5)
+    discovery_timeout: float = _setting(_seconds(0.05, 3600), 5.0)
+    delegation_timeout: float = _setting(_seconds(0.05, 86400), 60.0)
+    mcp_servers: tuple[Peer, ...] = _setting(_peers, (), url_variable="MCP_SERVER_{}_URL")
 
     agent_api_keys: tuple[ApiKey, ...] = _setting(_api_keys, (), secret=True)
     cors_allow_origins: tuple[str, ...] = _setting(_origins, ())
@@ -228,7 +286,10 @@ class Settings:
             if value is None:
                 continue
             try:
-                found[field.name] = field.metadata["parse"](value)
+                parsed = field.metadata["parse"](value)
+                if field.name in _PEER_FIELDS:
+                    parsed = _complete(field, source, parsed, values, complaints)
+                found[field.name] = parsed
             except _Unfit as exc:
                 shown = "its value" if field.metadata["secret"] else repr(value)
                 complaints.append(f"{source}: {shown} is not {exc}")
@@ -239,9 +300,22 @@ class Settings:
                 return settings
         raise ConfigurationError("; ".join(complaints))
 
+    @property
+    def sub_agents(self) -> tuple[Peer, ...]:
+        """The agents to delegate to, whichever of the two variables named them."""
+        return (
+            *self.agent_sub_agents,
+            *(peer for peer in self.peer_agents if peer not in self.agent_sub_agents),
+        )
+
     def _contradictions(self) -> list[str]:
         """Say which settings are fine alone but not together."""
         complaints = []
+        names = [peer.name for peer in self.sub_agents]
+        complaints += [
+            f"AGENT_SUB_AGENTS and PEER_AGENTS have different URLs for {name!r}"
+            for name in sorted({name for name in names if names.count(name) > 1})
+        ]
         if self.memory_type == "redis" and self.memory_enabled and self.memory_redis_url is None:
             complaints.append("MEMORY_TYPE=redis needs MEMORY_REDIS_URL, such as redis://localhost:6379/0")
         return complaints
@@ -269,3 +343,44 @@ def _look_up(
         if name in values:
             return name, values[name]
     return field.name, None
+
+
+_PEER_FIELDS = ("agent_sub_agents", "peer_agents", "mcp_servers")
+
+
+def _complete(
+    field: "dataclasses.Field[Any]",
+    source: str,
+    peers: Sequence[Peer],
+    values: Mapping[str, str],
+    complaints: list[str],
+) -> tuple[Peer, ...]:
+    """Look up what variables of their own say of each peer: its URL, and the key of an agent."""
+    completed: list[Peer] = []
+    for peer in peers:
+        url, key_variable = peer.url, None
+        if not url:
+            variables = _variables(field.metadata["url_variable"], peer.name)
+            variable = next((name for name in variables if name in values), None)
+            if variable is None:
+                complaints.append(f"{source}: {peer.name!r} needs {variables[-1]}, {_URL_EXPECTED}")
+                continue
+            try:
+                url = _http_url(values[variable])
+            except _Unfit as exc:
+                complaints.append(f"{variable}: {values[variable]!r} is not {exc}")
+                continue
+        if field.name != "mcp_servers":
+            keys = _variables("SUB_AGENT_{}_API_KEY", peer.name)
+            key_variable = next((name for name in keys if name in values), None)
+        key = values[key_variable].strip() if key_variable else None
+        if key is not None and not (key.isascii() and key.isprintable()):
+            complaints.append(f"{key_variable}: its value is not a key in printable ASCII")
+        completed.append(Peer(peer.name, url, key))
+    return tuple(completed)
+
+
+def _variables(template: str, name: str) -> list[str]:
+    """Return the variables that may speak of a name: it as it is, and as shells can spell it, in upper case last."""
+    spelled = re.sub(r"[^A-Za-z0-9]", "_", name)
+    return list(dict.fromkeys(template.format(word) for word in (name, spelled, spelled.upper())))
