@@ -207,6 +207,7 @@ class Agent:
 
     async def tool_definitions(self) -> list[dict[str, Any]]:
         """Return the tools that the model sees, each in the shape of the OpenAI API."""
+        await self._remote.first_look()
         return [
             {
                 "type": "function",

@@ -53,6 +53,11 @@ class RemoteTools:
         if self._mcp is not None:
             self._mcp.watch()
 
+    async def first_look(self) -> None:
+        """Wait until all have been looked for once, found or not."""
+        looks = [part.first_look() for part in (self._delegation, self._mcp) if part is not None]
+        await asyncio.gather(*looks)
+
     def version(self) -> object:
         """Return something that is different when there are different tools."""
         agents = self._delegation.reachable if self._delegation is not None else None

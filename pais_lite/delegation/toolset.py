@@ -76,6 +76,10 @@ class DelegationToolset(AbstractToolset[Any]):
         for agent in self.agents.values():
             agent.watch()
 
+    async def first_look(self) -> None:
+        """Wait until each agent has been looked for once, found or not."""
+        await asyncio.gather(*(agent.first_look() for agent in self.agents.values()))
+
     @property
     def reachable(self) -> dict[str, AgentProfile]:
         """The agents that can be reached, as far as is known, by the names of their tools."""
@@ -91,7 +95,7 @@ class DelegationToolset(AbstractToolset[Any]):
         if scope.inspecting:
             self.watch()
         else:
-            await asyncio.gather(*(agent.first_look() for agent in self.agents.values()))
+            await self.first_look()
         return _ToolsOfRun(self, scope)
 
     async def get_tools(self, ctx: RunContext[Any]) -> dict[str, ToolsetTool[Any]]:

@@ -61,13 +61,16 @@ class McpTools(AbstractToolset[Any]):
         for connection in self.connections:
             connection.watch()
 
+    async def first_look(self) -> None:
+        """Wait until connecting to each was tried once, with whatever success."""
+        await asyncio.gather(*(connection.first_attempt() for connection in self.connections))
+
     async def for_run(self, ctx: RunContext[Any]) -> AbstractToolset[Any]:
         """Return the tools of one run; only the very first one waits for servers, and not for long."""
         if isinstance(ctx.deps, AgentDeps) and ctx.deps.delegation.inspecting:
             self.watch()
         else:
-            await asyncio.gather(*(connection.first_attempt() for connection in self.connections))
-            self.watch()
+            await self.first_look()
         return _ToolsOfRun(self)
 
     async def get_tools(self, ctx: RunContext[Any]) -> dict[str, ToolsetTool[Any]]:
