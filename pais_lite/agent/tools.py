@@ -52,7 +52,10 @@ class ToolInspector:
         An agent whose run cannot even begin keeps the list that was seen last, and leaves a line in the log. So does
         one whose run takes longer to begin than `patience`; the look goes on, for those who ask next.
         """
-        if monotonic() >= self._fresh_until or self._seen_version != self._version():
+        # Twice at most: a look that is under way may have begun before the tools became others.
+        for _ in range(2):
+            if monotonic() < self._fresh_until and self._seen_version == self._version():
+                break
             if self._looking is None or self._looking.done():
                 self._looking = asyncio.create_task(self._look())
             await asyncio.wait([self._looking], timeout=patience)

@@ -11,7 +11,7 @@ from contextlib import AsyncExitStack
 from typing import Any, Protocol, runtime_checkable
 
 import httpx2
-from pydantic_ai import RunContext, ToolFailed
+from pydantic_ai import ModelRetry, RunContext, ToolFailed
 from pydantic_ai.toolsets import AbstractToolset, ToolsetTool
 
 __all__ = ["McpConnection"]
@@ -102,6 +102,9 @@ class McpConnection:
                 return await self.toolset.call_tool(name, arguments, ctx, tool)
             except Exception as exc:
                 if not self._is_broken_by(exc):
+                    if isinstance(exc, ModelRetry) and exc.__cause__ is not None:
+                        # Not the tool but the protocol said no: a server that was restarted may have lost a session.
+                        self._doubted.set()
                     raise
                 self._break(exc)
                 if is_last or not isinstance(exc, httpx2.ConnectError):

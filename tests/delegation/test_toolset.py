@@ -88,8 +88,8 @@ async def test_what_was_said_goes_along_and_then_the_task(stream: bool, card: An
         agent = agent_with(
             delegate("clerk", "file this"), "Done.", peers={"clerk": clerk.url}, memory_context_limit=3
         )
-        for place in range(2):
-            events = await run(agent, f"question {place}", stream=stream)
+        await run(agent, "question 0", stream=stream)
+        events = await run(agent, "question 1", stream=stream)
         await agent.close()
     assert isinstance(events[-1], Finished)
     assert events[-1].output == "Done."
@@ -174,7 +174,7 @@ async def test_failure_is_told_to_the_model_in_our_words_and_the_run_goes_on(
     assert events[-1].output == "Then not."
     assert await told(agent) == f"[Delegation failed: agent clerk: {reason}]"
     statuses = [event.status for event in events if isinstance(event, Progress)]
-    assert statuses[0], statuses[-1] == ("started", "failed")
+    assert (statuses[0], statuses[-1]) == ("started", "failed")
 
 
 async def silence(request: ModelCall) -> None:

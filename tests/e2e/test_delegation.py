@@ -298,9 +298,9 @@ async def test_client_that_leaves_ends_the_whole_tree(client: httpx2.AsyncClient
         with anyio.fail_after(20):
             await left.given()
 
-        async def is_cancelled(url: str) -> bool:
-            return (await events(client, url))[-1][0] == "error"
+        async def are_cancelled() -> bool:
+            last = [(await events(client, process.url))[-1][0] for process in (first, second, writer)]
+            return last == ["error"] * 3
 
-        for process in (first, second, writer):
-            await until(lambda url=process.url: is_cancelled(url))
+        await until(are_cancelled)
         assert time.monotonic() - began < 5
