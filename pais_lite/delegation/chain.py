@@ -15,6 +15,8 @@ CHAIN_HEADER = "x-delegation-chain"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 # No chain that is allowed comes near this; a longer header is not looked into.
 _MAX_CHARACTERS = 100 * 65
+# What agents are called that nobody gave a name to. Two of them are not the same agent; only the depth guards those.
+_UNNAMED = "agent"
 
 
 def read_chain(header: str | None) -> tuple[str, ...]:
@@ -42,7 +44,7 @@ def check_chain(chain: Sequence[str], agent: str, max_depth: int) -> None:
     Raises:
         DelegationRefused: the agent is in the chain already, or the chain is longer than `max_depth`.
     """
-    if agent in chain:
+    if agent in chain and agent != _UNNAMED:
         raise DelegationRefused(f"{agent} handed this task on itself, so it cannot be given back to it")
     if len(chain) > max_depth:
         raise DelegationRefused(f"the task was handed on more than {max_depth} times")

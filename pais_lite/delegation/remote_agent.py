@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from contextvars import Context
 from typing import Any
 
 import httpx2
@@ -85,7 +86,13 @@ class RemoteAgent:
         if self._looking is None or self._looking.done():
             loop = asyncio.get_running_loop()
             if self.profile is None or loop.time() >= self._fresh_until:
-                self._looking = loop.create_task(self._look())
+                # In a context of its own: it does not belong to the request that happened to come first.
+                self._looking = loop.create_task(self._look(), context=Context())
+
+    @property
+    def was_looked_for(self) -> bool:
+        """Whether the agent has been looked for, found or not."""
+        return self._looked.is_set()
 
     async def first_look(self) -> None:
         """Wait until the agent has been looked for once, found or not; at most the time that discovery may take."""
@@ -147,6 +154,13 @@ class RemoteAgent:
         await self._http.aclose()
 
     async def _look(self) -> None:
+        try:
+            await self._look_until_found()
+        finally:
+            # Whatever happened: runs wait for it.
+            self._looked.set()
+
+    async def _look_until_found(self) -> None:
         pause = _FIRST_PAUSE
         while True:
             try:
@@ -163,7 +177,6 @@ class RemoteAgent:
                 _log.info("agent %s is found", self.name)
             self.profile = profile
             self._fresh_until = asyncio.get_running_loop().time() + _FRESH_SECONDS
-            self._looked.set()
             return
 
     async def _get(self, url: str) -> object:

@@ -78,7 +78,10 @@ class DelegationToolset(AbstractToolset[Any]):
 
     async def first_look(self) -> None:
         """Wait until each agent has been looked for once, found or not."""
-        await asyncio.gather(*(agent.first_look() for agent in self.agents.values()))
+        self.watch()
+        unknown = [agent for agent in self.agents.values() if not agent.was_looked_for]
+        if unknown:
+            await asyncio.gather(*(agent.first_look() for agent in unknown))
 
     @property
     def reachable(self) -> dict[str, AgentProfile]:

@@ -7,7 +7,8 @@ MCP clients open has to be closed by the task that opened it; runs only use what
 import asyncio
 import logging
 from collections.abc import Mapping
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
+from contextvars import Context
 from typing import Any, Protocol, runtime_checkable
 
 import httpx2
@@ -67,9 +68,15 @@ class McpConnection:
         """Connect in the background, and ask whether the server is still there where that is due."""
         loop = asyncio.get_running_loop()
         if self._task is None or self._task.done():
-            self._task = loop.create_task(self._supervise())
+            # In a context of its own: it does not belong to the request that happened to come first.
+            self._task = loop.create_task(self._supervise(), context=Context())
         elif not self.is_connected or loop.time() - self._checked_at > _FRESH_SECONDS:
             self._doubted.set()
+
+    @property
+    def was_attempted(self) -> bool:
+        """Whether connecting was tried, with whatever success."""
+        return self._attempted.is_set()
 
     async def first_attempt(self) -> None:
         """Wait until connecting was tried once, with whatever success."""
@@ -170,6 +177,7 @@ class McpConnection:
                 pause = min(pause * 2, _LONGEST_PAUSE)
         finally:
             self._connected.clear()
+            self._attempted.set()
 
     async def _stay_connected(self) -> None:
         """Connect, and return or raise once the connection is of no more use."""
@@ -192,7 +200,9 @@ class McpConnection:
             finally:
                 self._connected.clear()
                 # Calls under way hold the old connection open; a new one is only made after them.
-                await asyncio.wait([asyncio.ensure_future(self._idle.wait())], timeout=_CLOSE_TIMEOUT)
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(_CLOSE_TIMEOUT):
+                        await self._idle.wait()
 
     async def _check(self) -> None:
         """Return when the server is there and has the tools that we know of; raises otherwise."""

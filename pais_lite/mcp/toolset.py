@@ -63,7 +63,10 @@ class McpTools(AbstractToolset[Any]):
 
     async def first_look(self) -> None:
         """Wait until connecting to each was tried once, with whatever success."""
-        await asyncio.gather(*(connection.first_attempt() for connection in self.connections))
+        self.watch()
+        untried = [connection for connection in self.connections if not connection.was_attempted]
+        if untried:
+            await asyncio.gather(*(connection.first_attempt() for connection in untried))
 
     async def for_run(self, ctx: RunContext[Any]) -> AbstractToolset[Any]:
         """Return the tools of one run; only the very first one waits for servers, and not for long."""

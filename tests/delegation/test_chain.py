@@ -35,6 +35,12 @@ def test_agent_in_the_chain_is_refused_and_so_is_one_link_too_many() -> None:
         check_chain(("a", "b", "c"), "d", 2)
 
 
+def test_agents_without_a_name_are_not_taken_for_one() -> None:
+    check_chain(("agent",), "agent", 5)
+    with pytest.raises(DelegationRefused):
+        check_chain(("agent",) * 6, "agent", 5)
+
+
 @pytest.mark.anyio
 @pytest.mark.parametrize(
     ("chain", "code"),
