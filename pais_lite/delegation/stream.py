@@ -96,10 +96,10 @@ class AnswerReader:
         self.usage = _maybe_usage(chunk.get("usage")) or self.usage
         events: list[AnswerEvent] = []
         if (progress := _maybe_progress(chunk.get("progress"))) is not None:
-            if progress.status == "started" and not progress.path:
-                self._pieces.clear()
-            events.append(progress)
+            self._take_step(progress, events)
         match chunk.get("choices"):
+            case [{"delta": {"content": str() as text}}, *_] if (step := _step_in_text(text)) is not None:
+                self._take_step(step, events)
             case [{"delta": {"content": str() as text}}, *_] if text:
                 self._size += len(text)
                 if self._size > MAX_ANSWER_CHARACTERS:
@@ -115,6 +115,22 @@ class AnswerReader:
             case _:
                 pass
         return events
+
+    def _take_step(self, step: Progress, events: list[AnswerEvent]) -> None:
+        if step.status == "started" and not step.path:
+            self._pieces.clear()
+        events.append(step)
+
+
+def _step_in_text(text: str) -> Progress | None:
+    """Read the progress that `pydantic-ai-server`, which this package follows, sends as if it were text."""
+    if not text.startswith('{"type": "progress"'):
+        return None
+    try:
+        details = load_json(text.encode(errors="replace"))
+    except (ValueError, RecursionError):
+        return None
+    return _maybe_progress({"status": "started", **details})
 
 
 def read_completion(data: bytes) -> tuple[str, Usage]:

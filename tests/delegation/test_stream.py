@@ -78,6 +78,15 @@ def test_stream_is_the_same_however_it_is_cut(size: int) -> None:
     assert steps[2].path == (Hop("w", "c9"),)
 
 
+def test_progress_that_poses_as_text_is_progress() -> None:
+    reader = AnswerReader()
+    details = {"type": "progress", "step": 1, "max_steps": 5, "action": "tool_call", "target": "look"}
+    (event,) = reader.feed(chunk("Hm. ") + chunk(json.dumps(details)) + chunk("Found."))[1:2]
+    assert isinstance(event, Progress)
+    assert (event.target, event.status) == ("look", "started")
+    assert reader.text == "Found."
+
+
 def test_pieces_of_text_that_come_together_are_one() -> None:
     assert AnswerReader().feed(chunk("a") + chunk("b")) == [AnswerText("ab")]
 
