@@ -9,14 +9,15 @@ import dataclasses
 import json
 import os
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Self, cast
 
 from pais_lite.errors import ConfigurationError
+from pais_lite.peers import URL_EXPECTED, Peer, complete_peers, maybe_http_url
 
-__all__ = ["ApiKey", "Peer", "Settings"]
+__all__ = ["ApiKey", "Settings"]
 
 MockResponses = tuple[str | dict[str, Any], ...]
 
@@ -25,7 +26,7 @@ _FALSE = frozenset({"0", "false", "no", "off"})
 _LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 # Names end up in tool names, Redis keys and headers.
 _AGENT_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
-_URL_EXPECTED = "a URL that begins with http:// or https://, without a query"
+_PEER_URL, _PEER_KEY = "PEER_AGENT_{}_CARD_URL", "SUB_AGENT_{}_API_KEY"
 _OWNER_NAME = re.compile(r"[A-Za-z0-9._@-]{1,64}")
 
 
@@ -39,15 +40,6 @@ class ApiKey:
 
     owner: str
     key: str
-
-
-@dataclass(frozen=True, slots=True)
-class Peer:
-    """Another agent or an MCP server: the name by which it is known here, and where it is."""
-
-    name: str
-    url: str
-    api_key: str | None = dataclasses.field(default=None, repr=False)
 
 
 def _text(value: object) -> str:
@@ -105,9 +97,10 @@ def _agent_name(value: object) -> str:
 
 
 def _http_url(value: object) -> str:
-    if isinstance(value, str) and re.fullmatch(r"https?://[^\s/?#]+[^\s?#]*", value.strip(), re.IGNORECASE):
-        return value.strip().rstrip("/")
-    raise _Unfit(_URL_EXPECTED)
+    url = maybe_http_url(value)
+    if url is None:
+        raise _Unfit(URL_EXPECTED)
+    return url
 
 
 def _redis_url(value: object) -> str:
@@ -199,14 +192,20 @@ def _setting(
     secret: bool = False,
     env: tuple[str, ...] = (),
     url_variable: str | None = None,
+    key_variable: str | None = None,
 ) -> Any:
     """Declare a field: how it is read, what it is when unset, and whether complaints must not show its value.
 
-    `url_variable` is where the URL of each name in a list of names is.
+    Of a list of names, `url_variable` is where the URL of each one is, and `key_variable` its key.
     """
-    return dataclasses.field(
-        default=default, metadata={"parse": parse, "secret": secret, "env": env, "url_variable": url_variable}
-    )
+    metadata = {
+        "parse": parse,
+        "secret": secret,
+        "env": env,
+        "url_variable": url_variable,
+        "key_variable": key_variable,
+    }
+    return dataclasses.field(default=default, metadata=metadata)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -238,8 +237,10 @@ class Settings:
     memory_max_session_events: int = _setting(_integer(2, 1_000_000), 500)
     memory_ttl_hours: float = _setting(_seconds(0.001, 876_000), 24.0)
 
-    agent_sub_agents: tuple[Peer, ...] = _setting(_sub_agents, ())
-    peer_agents: tuple[Peer, ...] = _setting(_peers, (), url_variable="PEER_AGENT_{}_CARD_URL")
+    agent_sub_agents: tuple[Peer, ...] = _setting(
+        _sub_agents, (), url_variable=_PEER_URL, key_variable=_PEER_KEY
+    )
+    peer_agents: tuple[Peer, ...] = _setting(_peers, (), url_variable=_PEER_URL, key_variable=_PEER_KEY)
     delegation_max_depth: int = _setting(_integer(1, 100), 5)
     discovery_timeout: float = _setting(_seconds(0.05, 3600), 5.0)
     delegation_timeout: float = _setting(_seconds(0.05, 86400), 60.0)
@@ -287,8 +288,10 @@ class Settings:
                 continue
             try:
                 parsed = field.metadata["parse"](value)
-                if field.name in _PEER_FIELDS:
-                    parsed = _complete(field, source, parsed, values, complaints)
+                if (template := field.metadata["url_variable"]) is not None:
+                    key_template = field.metadata["key_variable"]
+                    parsed, missing = complete_peers(source, parsed, values, template, key_template)
+                    complaints += missing
                 found[field.name] = parsed
             except _Unfit as exc:
                 shown = "its value" if field.metadata["secret"] else repr(value)
@@ -343,44 +346,3 @@ def _look_up(
         if name in values:
             return name, values[name]
     return field.name, None
-
-
-_PEER_FIELDS = ("agent_sub_agents", "peer_agents", "mcp_servers")
-
-
-def _complete(
-    field: "dataclasses.Field[Any]",
-    source: str,
-    peers: Sequence[Peer],
-    values: Mapping[str, str],
-    complaints: list[str],
-) -> tuple[Peer, ...]:
-    """Look up what variables of their own say of each peer: its URL, and the key of an agent."""
-    completed: list[Peer] = []
-    for peer in peers:
-        url, key_variable = peer.url, None
-        if not url:
-            variables = _variables(field.metadata["url_variable"], peer.name)
-            variable = next((name for name in variables if name in values), None)
-            if variable is None:
-                complaints.append(f"{source}: {peer.name!r} needs {variables[-1]}, {_URL_EXPECTED}")
-                continue
-            try:
-                url = _http_url(values[variable])
-            except _Unfit as exc:
-                complaints.append(f"{variable}: {values[variable]!r} is not {exc}")
-                continue
-        if field.name != "mcp_servers":
-            keys = _variables("SUB_AGENT_{}_API_KEY", peer.name)
-            key_variable = next((name for name in keys if name in values), None)
-        key = values[key_variable].strip() if key_variable else None
-        if key is not None and not (key.isascii() and key.isprintable()):
-            complaints.append(f"{key_variable}: its value is not a key in printable ASCII")
-        completed.append(Peer(peer.name, url, key))
-    return tuple(completed)
-
-
-def _variables(template: str, name: str) -> list[str]:
-    """Return the variables that may speak of a name: it as it is, and as shells can spell it, in upper case last."""
-    spelled = re.sub(r"[^A-Za-z0-9]", "_", name)
-    return list(dict.fromkeys(template.format(word) for word in (name, spelled, spelled.upper())))

@@ -6,7 +6,8 @@ import pytest
 
 from pais_lite import Settings
 from pais_lite.errors import ConfigurationError
-from pais_lite.settings import ApiKey, Peer
+from pais_lite.peers import Peer
+from pais_lite.settings import ApiKey
 
 
 def test_defaults_are_those_of_the_contract() -> None:
