@@ -9,6 +9,7 @@ from typing import Any, Self
 
 import anyio
 from pydantic_ai import Agent as PydanticAgent
+from pydantic_ai.toolsets import AbstractToolset
 
 from pais_lite.agent import Agent
 from pais_lite.api.admission import Admission, InFlight
@@ -19,6 +20,7 @@ from pais_lite.api.memory import MemoryRoutes
 from pais_lite.api.models import Models
 from pais_lite.api.probes import Probes
 from pais_lite.api.tools import Tools
+from pais_lite.delegation import RemoteAgent
 from pais_lite.errors import InvalidCredentials, ServerDraining
 from pais_lite.http import ClientDisconnected, Reply, Request, Response, Route, Router, error_response
 from pais_lite.http.cors import cors_headers, preflight_headers
@@ -55,12 +57,26 @@ class AgentServer:
 
     @classmethod
     def serving(
-        cls, agent: PydanticAgent[Any, Any], settings: Settings, memory: Memory | None = None
+        cls,
+        agent: PydanticAgent[Any, Any],
+        settings: Settings,
+        memory: Memory | None = None,
+        *,
+        sub_agents: Sequence[RemoteAgent] | None = None,
+        mcp_servers: Sequence[AbstractToolset[Any] | str] | None = None,
     ) -> Self:
-        """Make a server for a Pydantic AI agent; `memory` is what the settings ask for unless it is given."""
+        """Make a server for a Pydantic AI agent; what is not given is what the settings ask for."""
         name = settings.agent_name or _usable_name(agent.name)
         memory = memory or _make_memory(name, settings)
-        return cls(Agent.serving(agent, name=name, memory=memory, settings=settings), settings)
+        wrapped = Agent.serving(
+            agent,
+            name=name,
+            memory=memory,
+            settings=settings,
+            sub_agents=sub_agents,
+            mcp_servers=mcp_servers,
+        )
+        return cls(wrapped, settings)
 
     def _routes(self) -> list[Route[Handler]]:
         agent, settings = self.agent, self.settings
@@ -110,6 +126,7 @@ class AgentServer:
         A server may live again after that: what it needs is opened anew on first use.
         """
         self._admission.draining = False
+        self.agent.open()
         try:
             yield
         finally:
@@ -197,16 +214,25 @@ async def _discard_body(request: Request) -> None:
         await request.discard_body()
 
 
-def serve(agent: PydanticAgent[Any, Any], *, memory: Memory | None = None, **overrides: Any) -> AgentServer:
+def serve(
+    agent: PydanticAgent[Any, Any],
+    *,
+    memory: Memory | None = None,
+    sub_agents: Sequence[RemoteAgent] | None = None,
+    mcp_servers: Sequence[AbstractToolset[Any] | str] | None = None,
+    **overrides: Any,
+) -> AgentServer:
     """Wrap a Pydantic AI agent into a server, configured by the environment and, over it, by `overrides`.
 
     Overrides are the variables in lower case, such as `agent_name="greeter"` or `memory_type="null"`. The agent is
-    not changed, so it can be served any number of times.
+    not changed, so it can be served any number of times. `sub_agents` and `mcp_servers` take the place of those that
+    the environment names.
 
     Raises:
         ConfigurationError: a setting is wrong, or no model can be found.
     """
-    return AgentServer.serving(agent, Settings.load(**overrides), memory)
+    settings = Settings.load(**overrides)
+    return AgentServer.serving(agent, settings, memory, sub_agents=sub_agents, mcp_servers=mcp_servers)
 
 
 def _usable_name(name: str | None) -> str:

@@ -9,6 +9,7 @@ from pais_lite.api.admission import Admission
 from pais_lite.api.call import Call
 from pais_lite.api.chat_chunks import ChunkWriter, completion_object, new_completion_id
 from pais_lite.api.chat_request import ChatRequest, read_chat_request
+from pais_lite.api.delegated import read_origin
 from pais_lite.encoding import dump_json
 from pais_lite.errors import RunCancelled
 from pais_lite.events import Failed, Finished, Progress, RunEvent, TextDelta, ThinkingDelta
@@ -34,6 +35,7 @@ class ChatCompletions:
             session_header=call.request.header("x-session-id"),
             owner=call.owner,
             default_model=self._agent.name,
+            origin=read_origin(call.request, self._agent),
         )
         self._admission.enter()
         run = self._agent.start(chat.run)

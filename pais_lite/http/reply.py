@@ -41,7 +41,7 @@ class Reply:
     async def respond(self, response: Response) -> None:
         """Send a whole answer. `headers` of this reply go along; the response's own win."""
         self.headers.update(response.headers)
-        if response.status != 204:  # RFC 9110, section 8.6
+        if response.status not in (204, 304):  # RFC 9110, section 8.6
             self.headers["content-length"] = str(len(response.body))
         await self.start(response.status)
         await self._send({"type": "http.response.body", "body": b"" if self._head_only else response.body})
