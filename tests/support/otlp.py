@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from time import monotonic
-from typing import Any
+from typing import Any, cast
 
 import grpc
 from google.protobuf import json_format
@@ -215,7 +215,7 @@ def _http_handler(collector: Collector) -> type[BaseHTTPRequestHandler]:
             self.end_headers()
             self.wfile.write(answer)
 
-        def log_message(self, format: str, *args: object) -> None:
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002
             """Say nothing."""
 
     return Handler
@@ -239,27 +239,22 @@ def collecting() -> Iterator[Collector]:
     http = ThreadingHTTPServer(("127.0.0.1", 0), _http_handler(collector))
     http.daemon_threads = True
     rpc = grpc.server(ThreadPoolExecutor(4))
-    trace_service_pb2_grpc.add_TraceServiceServicer_to_server(
+    # Generated code, without types.
+    traces, metrics, logs = (
+        cast("Any", module)
+        for module in (trace_service_pb2_grpc, metrics_service_pb2_grpc, logs_service_pb2_grpc)
+    )
+    traces.add_TraceServiceServicer_to_server(
+        _servicer(collector, traces.TraceServiceServicer, trace_service_pb2.ExportTraceServiceResponse), rpc
+    )
+    metrics.add_MetricsServiceServicer_to_server(
         _servicer(
-            collector,
-            trace_service_pb2_grpc.TraceServiceServicer,
-            trace_service_pb2.ExportTraceServiceResponse,
+            collector, metrics.MetricsServiceServicer, metrics_service_pb2.ExportMetricsServiceResponse
         ),
         rpc,
     )
-    metrics_service_pb2_grpc.add_MetricsServiceServicer_to_server(
-        _servicer(
-            collector,
-            metrics_service_pb2_grpc.MetricsServiceServicer,
-            metrics_service_pb2.ExportMetricsServiceResponse,
-        ),
-        rpc,
-    )
-    logs_service_pb2_grpc.add_LogsServiceServicer_to_server(
-        _servicer(
-            collector, logs_service_pb2_grpc.LogsServiceServicer, logs_service_pb2.ExportLogsServiceResponse
-        ),
-        rpc,
+    logs.add_LogsServiceServicer_to_server(
+        _servicer(collector, logs.LogsServiceServicer, logs_service_pb2.ExportLogsServiceResponse), rpc
     )
     collector.http_url = f"http://127.0.0.1:{http.server_port}"
     collector.grpc_url = f"http://127.0.0.1:{rpc.add_insecure_port('127.0.0.1:0')}"
