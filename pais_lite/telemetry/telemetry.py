@@ -150,6 +150,8 @@ def _instrument_agents(traces: TracerProvider, measurements: MeterProvider, show
             include_content=show_content,
             # An image is larger than a collector takes.
             include_binary_content=False,
+            # The tools are in `gen_ai.tool.definitions` as well; said twice, they cost twice.
+            include_model_request_parameters=False,
             version=6,
         )
     )
