@@ -1,10 +1,10 @@
 """CPU of a chat request and of a streamed token: telemetry off, on with a dead collector, and on with a live one.
 
-    python -m benchmarks.telemetry [--rounds 9] [--requests 60] [--base PATH]
+    python -m benchmarks.telemetry [--rounds 9] [--requests 40] [--tokens 25] [--base PATH]
 
 Each kind is a process of its own, for providers are the process's; they work in turns, on the same requests, through the
 ASGI application, the HTTP client and a model endpoint on a loopback port. What a process spends on exporting is its own
-CPU too. `--base` is a checkout of another version, measured in the same turns with telemetry off.
+CPU too. A request is one answer of `--tokens` tokens; a token is what each of 200 more adds. `--base` is a checkout of another version, measured in the same turns with telemetry off.
 """
 
 import argparse
@@ -28,7 +28,7 @@ __all__ = ["main", "work"]
 _ROOT = Path(__file__).parents[1]
 # Whatever checkout is measured, the program is this one.
 _PROGRAM = f"import runpy; runpy.run_path({str(Path(__file__).resolve())!r})['work']()"
-_FEW, _MANY = 5, 205
+_MORE_TOKENS = 200
 
 
 def work() -> None:
@@ -73,7 +73,7 @@ def work() -> None:
 
     async def serve_lines() -> None:
         for _ in range(20):
-            await request(_FEW)
+            await request(5)
         gc.collect()
         gc.freeze()
         print("ready", flush=True)
@@ -99,12 +99,13 @@ class _Measured:
         self.per_request: list[float] = []
         self.per_token: list[float] = []
 
-    def measure(self, requests: int) -> None:
-        few, many = self._ask(_FEW, requests), self._ask(_MANY, max(1, requests // 4))
+    def measure(self, requests: int, tokens: int) -> None:
+        few, many = self.ask(tokens, requests), self.ask(tokens + _MORE_TOKENS, max(1, requests // 4))
         self.per_request.append(few)
-        self.per_token.append((many - few) / (_MANY - _FEW))
+        self.per_token.append((many - few) / _MORE_TOKENS)
 
-    def _ask(self, tokens: int, requests: int) -> float:
+    def ask(self, tokens: int, requests: int) -> float:
+        """Return the milliseconds of CPU of one of so many requests."""
         self._to.write(f"{tokens} {requests}\n")
         self._to.flush()
         return float(self._from.readline())
@@ -139,7 +140,8 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--rounds", type=int, default=9)
-    parser.add_argument("--requests", type=int, default=60)
+    parser.add_argument("--requests", type=int, default=40)
+    parser.add_argument("--tokens", type=int, default=25)
     parser.add_argument("--base", type=Path)
     arguments = parser.parse_args()
 
@@ -164,7 +166,7 @@ def main() -> None:
         )
         for _ in range(arguments.rounds):
             for kind in kinds.values():
-                kind.measure(arguments.requests)
+                kind.measure(arguments.requests, arguments.tokens)
         print(f"{'':20} {'ms/request':>11} {'of off':>8} {'µs/token':>9} {'of off':>8}")
         off = kinds["off"]
         for name, kind in kinds.items():

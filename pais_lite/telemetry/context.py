@@ -4,6 +4,7 @@ All of it works with the API alone. Without an SDK, what a caller sent is the cu
 """
 
 import logging
+import secrets
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
@@ -93,8 +94,15 @@ class TraceContextFilter(logging.Filter):
 @contextmanager
 def untraced() -> Iterator[None]:
     """Record no spans of what runs in the block, where the sampler follows its parent, as samplers do by default."""
-    nothing = SpanContext(trace_id=1, span_id=1, is_remote=False, trace_flags=TraceFlags(TraceFlags.DEFAULT))
-    token = attach(trace.set_span_in_context(NonRecordingSpan(nothing), get_current()))
+    current = trace.get_current_span().get_span_context()
+    unsampled = SpanContext(
+        trace_id=current.trace_id or secrets.randbits(128) | 1,
+        span_id=current.span_id or secrets.randbits(64) | 1,
+        is_remote=False,
+        trace_flags=TraceFlags(TraceFlags.DEFAULT),
+        trace_state=current.trace_state,
+    )
+    token = attach(trace.set_span_in_context(NonRecordingSpan(unsampled), get_current()))
     try:
         yield
     finally:

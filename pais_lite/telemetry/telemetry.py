@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Telemetry"]
 
+_log = logging.getLogger("pais_lite.telemetry")
+
 # How long a collector may take for what is left at the end, and how much of it even runs that took all the grace leave.
 _MAX_FLUSH_SECONDS = 5.0
 _MIN_FLUSH_SECONDS = 1.0
@@ -120,7 +122,8 @@ class Telemetry:
         own, loop, done = self._own, asyncio.get_running_loop(), asyncio.Event()
 
         def flush() -> None:
-            own.flush(seconds)
+            if not own.flush(seconds):
+                _log.warning("the collector took longer than %g s: what it had not taken is lost", seconds)
             loop.call_soon_threadsafe(done.set)
 
         threading.Thread(target=flush, daemon=True).start()

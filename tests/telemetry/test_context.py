@@ -7,7 +7,13 @@ import pytest
 from opentelemetry import trace
 from opentelemetry.context import attach, detach
 
-from pais_lite.telemetry import TraceContextFilter, outgoing_headers, send_trace_context, trace_ids
+from pais_lite.telemetry import (
+    TraceContextFilter,
+    outgoing_headers,
+    send_trace_context,
+    trace_ids,
+    untraced,
+)
 from pais_lite.telemetry.context import incoming_context
 
 TRACE = "0af7651916cd43dd8448eb211c80319c"
@@ -75,6 +81,20 @@ async def test_the_hook_adds_the_context_to_a_request() -> None:
     finally:
         detach(token)
     assert request.headers["traceparent"] == TRACEPARENT
+
+
+def test_what_is_not_to_be_traced_stays_in_its_trace_and_says_that_it_is_not_recorded() -> None:
+    context = incoming_context([(b"traceparent", TRACEPARENT.encode())])
+    assert context is not None
+    token = attach(context)
+    try:
+        with untraced():
+            assert outgoing_headers()["traceparent"] == f"00-{TRACE}-{SPAN}-00"
+        assert outgoing_headers()["traceparent"] == TRACEPARENT
+    finally:
+        detach(token)
+    with untraced():
+        assert outgoing_headers()["traceparent"].endswith("-00")
 
 
 def test_a_line_outside_of_a_trace_has_empty_ids() -> None:
