@@ -9,6 +9,7 @@ from pais_lite.agent import Run, RunRequest
 from pais_lite.api.call import Call
 from pais_lite.errors import PaisError, RunCancelled
 from pais_lite.events import Failed, Finished, RunEvent, TextDelta, ThinkingDelta, Usage
+from pais_lite.http import ClientDisconnected, error_response
 from pais_lite.telemetry import Outcome, ServedRequest, Telemetry
 
 __all__ = ["ObservedRun"]
@@ -64,13 +65,15 @@ class ObservedRun:
 
     def _outcome(self, raised: BaseException | None) -> Outcome:
         ending = self._run.maybe_ending if self._run is not None else None
-        left = self._call.request.has_disconnected or isinstance(raised, asyncio.CancelledError)
-        error = None if isinstance(raised, asyncio.CancelledError) else raised
+        # Some hosts cancel the request of a client that left.
+        gone = isinstance(raised, asyncio.CancelledError | ClientDisconnected)
+        left = gone or self._call.request.has_disconnected
+        error = None if gone else raised
         if isinstance(ending, Failed) and not (left and isinstance(ending.error, RunCancelled)):
             error = ending.error
         usage = Usage() if ending is None else ending.usage
         return Outcome(
-            status=self._call.reply.status,
+            status=self._call.reply.status or _status_to_come(error),
             finish_reason=ending.finish_reason if isinstance(ending, Finished) else None,
             error=error,
             error_type=None if error is None else _error_type(error),
@@ -80,6 +83,11 @@ class ObservedRun:
             cached_tokens=usage.cached_tokens,
             reasoning_tokens=usage.reasoning_tokens,
         )
+
+
+def _status_to_come(error: BaseException | None) -> int | None:
+    """Return what the server is going to answer to an exception that leaves the route."""
+    return error_response(error).status if isinstance(error, Exception) else None
 
 
 def _error_type(error: BaseException) -> str:

@@ -176,6 +176,23 @@ async def test_a_stream_that_fails_after_its_headers_is_an_error_all_the_same(se
     assert seen.attributes()["error.type"] == "run_failed"
 
 
+async def test_a_bug_that_keeps_a_run_from_its_start_is_an_error_with_the_status_to_come(
+    seen: Seen, caplog: pytest.LogCaptureFixture
+) -> None:
+    class BrokenMemory(LocalMemory):
+        def for_owner(self, owner: str) -> LocalMemory:
+            raise ZeroDivisionError
+
+    settings = Settings.load({}, env_file=None, debug_mock_responses=["hi"])
+    served = Agent.serving(PydanticAgent(), name="clerk", memory=BrokenMemory(), settings=settings)
+    server = AgentServer(served, settings, seen.telemetry)
+    assert (await ask(server, "POST", "/v1/chat/completions", chat())).status == 500
+    assert seen.attributes()["http.response.status_code"] == 500
+    assert seen.attributes()["error.type"] == "ZeroDivisionError"
+    assert seen.span.status.status_code is StatusCode.ERROR
+    assert [record.name for record in caplog.records] == ["pais_lite.server"]
+
+
 @pytest.mark.parametrize("policy", ["cancel", "continue"])
 async def test_a_client_that_leaves_is_no_error(
     seen: Seen, policy: str, caplog: pytest.LogCaptureFixture
