@@ -14,7 +14,7 @@ from tests.telemetry.conftest import Start
 
 GRACE = 3.0
 # For an interpreter to end, on a machine that is busy.
-EXIT = 4.0
+EXIT = 8.0
 
 
 @pytest.fixture(params=["refuses", "never answers"])

@@ -28,6 +28,7 @@ pytestmark = pytest.mark.anyio
 class Seen:
     """What the exporters were given."""
 
+    traces: TracerProvider
     spans: InMemorySpanExporter
     reader: InMemoryMetricReader
     telemetry: Telemetry
@@ -59,7 +60,7 @@ def seen() -> Iterator[Seen]:
         MeterProvider([reader], shutdown_on_exit=False),
     )
     traces.add_span_processor(SimpleSpanProcessor(spans))
-    yield Seen(spans, reader, Telemetry(traces, measurements))
+    yield Seen(traces, spans, reader, Telemetry(traces, measurements))
     traces.shutdown()
     measurements.shutdown()
 
@@ -254,6 +255,24 @@ async def test_a_span_lasts_as_long_as_its_stream(seen: Seen) -> None:
             await talk.ended.wait()
     assert seen.span.name == "server-run"
     assert seen.points()["http.server.active_requests"][1].value == 0
+
+
+async def test_the_span_of_a_host_that_has_read_the_headers_is_the_parent(seen: Seen) -> None:
+    server = serving(seen)
+    headers = {"traceparent": "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"}
+    with seen.traces.get_tracer("host").start_as_current_span("host") as host:
+        await ask(server, "POST", "/v1/chat/completions", chat(), headers)
+    run, _ = seen.spans.get_finished_spans()
+    assert run.name == "server-run"
+    assert run.parent == host.get_span_context()
+
+
+async def test_a_parent_of_another_process_comes_with_the_headers(seen: Seen) -> None:
+    headers = {"traceparent": "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"}
+    await ask(serving(seen), "POST", "/v1/chat/completions", chat(), headers)
+    assert seen.span.parent is not None
+    assert f"{seen.span.parent.trace_id:032x}" == "0af7651916cd43dd8448eb211c80319c"
+    assert f"{seen.span.parent.span_id:016x}" == "b7ad6b7169203331"
 
 
 async def test_probes_refusals_and_the_tools_of_the_card_are_no_runs(seen: Seen) -> None:
