@@ -5,6 +5,7 @@ import logging
 import re
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from time import perf_counter
 from typing import Any, Self
 
 import anyio
@@ -12,6 +13,7 @@ from pydantic_ai import Agent as PydanticAgent
 from pydantic_ai.toolsets import AbstractToolset
 
 from pais_lite.agent import Agent
+from pais_lite.api.access_log import log_request
 from pais_lite.api.admission import Admission, InFlight
 from pais_lite.api.agent_card import AgentCardRoute
 from pais_lite.api.call import Call, Handler
@@ -28,6 +30,7 @@ from pais_lite.http.types import Receive, Scope, Send
 from pais_lite.memory import LocalMemory, Memory, NullMemory, RedisMemory
 from pais_lite.memory.base import DEFAULT_OWNER
 from pais_lite.settings import ApiKey, Settings
+from pais_lite.telemetry import Telemetry
 
 __all__ = ["AgentServer", "serve"]
 
@@ -48,9 +51,10 @@ class AgentServer:
     lifespan events has its resources closed at shutdown; one that does not may use `lifespan()`.
     """
 
-    def __init__(self, agent: Agent, settings: Settings) -> None:
+    def __init__(self, agent: Agent, settings: Settings, telemetry: Telemetry | None = None) -> None:
         self.agent = agent
         self.settings = settings
+        self.telemetry = telemetry or Telemetry.from_settings(settings, agent.name)
         self._admission = Admission(settings.max_concurrent_runs)
         self._requests = InFlight()
         self._router = Router(self._routes())
@@ -80,7 +84,7 @@ class AgentServer:
 
     def _routes(self) -> list[Route[Handler]]:
         agent, settings = self.agent, self.settings
-        chat = ChatCompletions(agent, settings, self._admission)
+        chat = ChatCompletions(agent, settings, self._admission, self.telemetry)
         models, memory = Models(agent.name), MemoryRoutes(agent.memory)
         card = AgentCardRoute(agent, settings.agent_public_url)
         routes: list[Route[Handler]] = [
@@ -108,9 +112,11 @@ class AgentServer:
         match scope["type"]:
             case "http":
                 self._requests.enter()
+                self.telemetry.request_begins(scope["method"], scope.get("scheme", "http"))
                 try:
                     await self._handle(scope, receive, send)
                 finally:
+                    self.telemetry.request_ends(scope["method"], scope.get("scheme", "http"))
                     self._requests.leave()
             case "lifespan":
                 await self._live(receive, send)
@@ -133,6 +139,7 @@ class AgentServer:
             with anyio.CancelScope(shield=True):
                 await self.drain()
                 await self.agent.close()
+                await self.telemetry.aclose()
 
     async def drain(self) -> None:
         """Refuse new runs, wait up to `SHUTDOWN_GRACE_SECONDS` for those under way, then end them with an error.
@@ -140,6 +147,7 @@ class AgentServer:
         Cancelling it cuts the waiting short, not the end: every stream still gets its last frame.
         """
         self._admission.draining = True
+        self.telemetry.grace_begins()
         try:
             with anyio.move_on_after(self.settings.shutdown_grace_seconds):
                 await self._admission.runs.empty()
@@ -158,6 +166,7 @@ class AgentServer:
     async def _handle(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope, receive)
         reply = Reply(send, head_only=request.method == "HEAD")
+        began = perf_counter()
         reply.headers.update(cors_headers(request.header("origin"), self.settings.cors_allow_origins))
         try:
             await self._route(request, reply)
@@ -170,6 +179,9 @@ class AgentServer:
             if reply.started:
                 raise
             await _refuse(request, reply, response)
+        finally:
+            if self.settings.agent_access_log and not reply.is_logged:
+                log_request(request, reply, perf_counter() - began)
 
     async def _route(self, request: Request, reply: Reply) -> None:
         if request.method == "OPTIONS" and self.settings.cors_allow_origins:

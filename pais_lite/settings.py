@@ -185,6 +185,15 @@ def _each_once(peers: tuple[Peer, ...], expected: str) -> tuple[Peer, ...]:
     return peers
 
 
+def _variables(value: object) -> tuple[tuple[str, str], ...]:
+    if isinstance(value, Mapping) and all(
+        isinstance(name, str) and name.startswith("OTEL_") and isinstance(text, str)
+        for name, text in value.items()
+    ):
+        return tuple(value.items())
+    raise _Unfit("a mapping of names that begin with OTEL_ to texts")
+
+
 def _setting(
     parse: Callable[[object], Any],
     default: Any = None,
@@ -264,6 +273,10 @@ class Settings:
     log_format: Literal["text", "json"] = _setting(_choice("text", "json"), "text")
     agent_access_log: bool = _setting(_boolean, False)
 
+    otel_enabled: bool = _setting(_boolean, False)
+    # Those of the environment, by name: OpenTelemetry reads, checks and explains them itself.
+    otel_variables: tuple[tuple[str, str], ...] = _setting(_variables, ())
+
     @classmethod
     def load(
         cls,
@@ -282,6 +295,7 @@ class Settings:
         """
         environ = os.environ if environ is None else environ
         values = {**_read_env_file(env_file), **{name: value for name, value in environ.items() if value}}
+        overrides.setdefault("otel_variables", _open_telemetry(values))
         fields = {field.name: field for field in dataclasses.fields(cls)}
         complaints = [f"there is no setting {name!r}" for name in overrides if name not in fields]
         found: dict[str, object] = {}
@@ -337,6 +351,10 @@ def _read_env_file(path: Path | None) -> dict[str, str]:
         return {name: value for name, value in dotenv_values(path).items() if value}
     except (OSError, UnicodeDecodeError) as exc:
         raise ConfigurationError(f"{path} could not be read: {type(exc).__name__}") from exc
+
+
+def _open_telemetry(values: Mapping[str, str]) -> dict[str, str]:
+    return {name: value for name, value in values.items() if name.startswith("OTEL_")}
 
 
 def _look_up(

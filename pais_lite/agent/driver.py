@@ -47,6 +47,7 @@ from pais_lite.events import (
 )
 from pais_lite.memory import Memory, MemoryEvent
 from pais_lite.memory.history import model_messages
+from pais_lite.telemetry import trace_ids
 
 __all__ = ["RunDriver"]
 
@@ -110,7 +111,7 @@ class RunDriver:
     async def _answer(self) -> Finished:
         request = self._request
         turn_type = "task_delegation_received" if request.delegated else "user_message"
-        turn = MemoryEvent(event_type=turn_type, content=request.prompt_text)
+        turn = MemoryEvent(event_type=turn_type, content=request.prompt_text, metadata=trace_ids())
         if request.history is None:
             before = await self._memory.open_turn(request.session_id, turn, self._context_limit)
             history = model_messages(before)
@@ -121,7 +122,7 @@ class RunDriver:
         limit = self._context_limit
         self._deps.delegation.context = [*before, turn][-limit:] if limit else ()
         finished = await self._run(history)
-        answer = MemoryEvent(event_type="agent_response", content=finished.output)
+        answer = MemoryEvent(event_type="agent_response", content=finished.output, metadata=trace_ids())
         await self._memory.append(request.session_id, [answer])
         return finished
 
@@ -234,12 +235,13 @@ class RunDriver:
     ) -> None:
         content = {"tool": call.tool_name, "call_id": call.tool_call_id, **details}
         await self._memory.append(
-            self._request.session_id, [MemoryEvent(event_type=event_type, content=content)]
+            self._request.session_id,
+            [MemoryEvent(event_type=event_type, content=content, metadata=trace_ids())],
         )
 
     async def _fail(self, error: PaisError, *, within: float) -> Failed:
         """Write down that the run failed, and return its last event."""
-        metadata = {"code": error.code} if error.code else {}
+        metadata = {**({"code": error.code} if error.code else {}), **trace_ids()}
         event = MemoryEvent(event_type="error", content=error.message, metadata=metadata)
         try:
             async with asyncio.timeout(within):

@@ -13,6 +13,7 @@ from pydantic_ai.tools import ToolDefinition
 from pydantic_ai.toolsets import AbstractToolset
 
 from pais_lite.deps import AgentDeps
+from pais_lite.telemetry import untraced
 
 __all__ = ["ToolInspector"]
 
@@ -75,13 +76,15 @@ class ToolInspector:
         version = self._version()
         try:
             async with asyncio.timeout(_INSPECTION_TIMEOUT):
-                await self._agent.run(
-                    "",
-                    model=FunctionModel(look),
-                    deps=self._deps,
-                    toolsets=self._toolsets,
-                    infer_name=False,
-                )
+                # Nobody asked for this run, so no trace shall tell of it.
+                with untraced():
+                    await self._agent.run(
+                        "",
+                        model=FunctionModel(look),
+                        deps=self._deps,
+                        toolsets=self._toolsets,
+                        infer_name=False,
+                    )
         except _Seen:
             pass
         except Exception as exc:  # noqa: BLE001 - the user's instructions and toolsets may raise anything

@@ -30,6 +30,7 @@ class Reply:
     def __init__(self, send: Send, *, head_only: bool = False) -> None:
         self.headers: dict[str, str] = {}
         self.status: int | None = None
+        self.is_logged = False  # whether a line of the log tells of this request already
         self._send = send
         self._head_only = head_only
 
