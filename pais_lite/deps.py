@@ -1,6 +1,6 @@
 """What a tool sees of the run that it works for."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from pais_lite.memory import Memory, MemoryEvent
@@ -13,7 +13,7 @@ class DelegationScope:
     """What a run gives to those whom it delegates to, and what it may.
 
     `agent` is the run's own agent, `chain` the agents that handed the task down to it, `context` what was said so far,
-    `trace` the headers of a distributed trace, `deadline` the moment, by the clock of the event loop, at which the run
+    `deadline` the moment, by the clock of the event loop, at which the run
     has to be over. `targets` are the tools that are other agents, by tool name, which the toolset fills in. With
     `inspecting`, only the definitions of the tools are wanted.
     """
@@ -22,7 +22,6 @@ class DelegationScope:
     chain: tuple[str, ...] = ()
     max_depth: int = 5
     context: Sequence[MemoryEvent] = ()
-    trace: Mapping[str, str] = field(default_factory=dict)
     deadline: float | None = None
     stream: bool = True
     inspecting: bool = False

@@ -128,7 +128,6 @@ class Agent:
             agent=self.name,
             chain=request.chain,
             max_depth=self._settings.delegation_max_depth,
-            trace=request.trace,
             deadline=asyncio.get_running_loop().time() + timeout,
             stream=request.stream,
         )

@@ -1,6 +1,6 @@
 """What one run is asked to do."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from pydantic_ai.messages import ModelMessage, TextContent, UserContent
@@ -18,8 +18,8 @@ class RunRequest:
     `history` is what the client sent along as the conversation so far; with `None`, the session's own memory is.
     `instructions` are added to the agent's for this run. `delegated` marks a turn that another agent handed over.
     With `stream` off, the answer comes as one `Finished` and no deltas, which costs the run less.
-    `chain` are the agents that handed the turn down, `trace` the headers of a distributed trace that it belongs to,
-    and `timeout` the seconds after which nobody waits for its answer any more.
+    `chain` are the agents that handed the turn down, and `timeout` the seconds after which nobody waits for its answer
+    any more.
     """
 
     prompt: str | Sequence[UserContent]
@@ -31,7 +31,6 @@ class RunRequest:
     delegated: bool = False
     stream: bool = True
     chain: tuple[str, ...] = ()
-    trace: Mapping[str, str] = field(default_factory=dict)
     timeout: float | None = None
 
     @property

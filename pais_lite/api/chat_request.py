@@ -65,7 +65,6 @@ def read_chat_request(
         delegated=conversation.delegated,
         stream=_optional(body, "stream", bool, False),
         chain=origin.chain,
-        trace=origin.trace,
         timeout=origin.timeout,
     )
     return ChatRequest(

@@ -23,6 +23,7 @@ from pais_lite.deps import DelegationScope
 from pais_lite.errors import DelegationFailed, DelegationRefused, PeerUnavailable
 from pais_lite.events import Progress, Usage
 from pais_lite.memory import MemoryEvent
+from pais_lite.telemetry import delegation_span, outgoing_headers
 
 __all__ = ["Delegation", "DelegationOutcome", "DelegationUpdate"]
 
@@ -68,13 +69,17 @@ class Delegation:
 
         Cancelling it closes the connection, by which the other side knows to stop as well.
         """
-        try:
-            text, failed = await self._in_time(task, ctx), False
-        except (DelegationFailed, DelegationRefused) as exc:
-            text, failed = _failure(self._agent, exc.message), True
-            if isinstance(exc, PeerUnavailable):
-                self._agent.lost()
-        return ToolReturn(text, metadata=DelegationOutcome(failed, self._usage + self._reader.usage))
+        with delegation_span(self._agent.name) as span:
+            try:
+                text, failed = await self._in_time(task, ctx), False
+            except (DelegationFailed, DelegationRefused) as exc:
+                text, failed = _failure(self._agent, exc.message), True
+                span.fail(exc)
+                if isinstance(exc, PeerUnavailable):
+                    self._agent.lost()
+            usage = self._usage + self._reader.usage
+            span.answered(input_tokens=usage.input_tokens, output_tokens=usage.output_tokens)
+        return ToolReturn(text, metadata=DelegationOutcome(failed, usage))
 
     @staticmethod
     def not_tried(agent: RemoteAgent, why: str) -> ToolReturn[str]:
@@ -89,7 +94,7 @@ class Delegation:
         own_chain = (*self._scope.chain, *([self._scope.agent] if self._scope.agent else []))
         chain.check_chain(own_chain, self._profile.calls_itself or "", self._scope.max_depth)
         headers = {
-            **self._scope.trace,
+            **outgoing_headers(),
             "x-request-timeout": f"{seconds:.3f}",
             # Whatever its own setting is: nobody is left to read the answer.
             "x-on-disconnect": "cancel",
