@@ -14,6 +14,7 @@ from pais_lite import Agent, DelegationToolset, LocalMemory, RemoteAgent, Settin
 from pais_lite.agent import RunRequest
 from pais_lite.errors import ConfigurationError
 from pais_lite.events import Finished, Progress, RunEvent
+from pais_lite.models.mock import MockScript
 from tests.support.agents import delegate
 from tests.support.asgi import ask
 from tests.support.endpoint import Endpoint, ModelCall, Script, model_endpoint
@@ -303,6 +304,20 @@ async def test_cancelled_run_hangs_up_on_the_other_agent() -> None:
             await running.ending()
         await until(lambda: clerk.open_connections <= 1)
         await agent.close()
+
+
+async def test_agent_made_in_code_delegates_and_closes_what_it_was_given() -> None:
+    async with model_endpoint(with_card(files)) as clerk:
+        worker = RemoteAgent("clerk", clerk.url)
+        script = MockScript([delegate("clerk", "file"), "Done."]).new_model()
+        agent = Agent("boss", script, "Be brief.", "A boss", LocalMemory(), [worker], [])
+        with anyio.fail_after(10):
+            assert [text async for text in agent.process_message("go", session_id="s")] == ["Done."]
+        assert await told(agent) == "It is filed."
+        card = await agent.get_agent_card("http://h")
+        assert [skill.name for skill in card.skills] == ["delegate_to_clerk"]
+        await agent.close()
+        await until(lambda: not clerk.open_connections)
 
 
 async def test_toolset_works_in_any_pydantic_ai_agent() -> None:

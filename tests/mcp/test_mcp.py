@@ -9,7 +9,9 @@ from typing import Any
 
 import anyio
 import pytest
+from fastmcp import Client
 from pydantic_ai import Agent as PydanticAgent
+from pydantic_ai.mcp import MCPToolset
 
 from pais_lite import Agent, AgentServer
 from pais_lite.agent import RunRequest
@@ -63,6 +65,23 @@ async def test_tools_are_listed_and_called_and_called_again_after_a_restart() ->
         assert sorted(await results(server.agent)) == [5, second.popen.pid]
         skills = (await ask(server, "GET", "/.well-known/agent-card.json")).json()["skills"]
         assert [skill["id"] for skill in skills] == ["add", "pid", "fail"]
+        await server.agent.close()
+
+
+async def test_session_of_the_older_protocol_that_a_restart_forgot_is_opened_again() -> None:
+    port = free_port()
+    client = Client(f"http://127.0.0.1:{port}/mcp", mode="legacy")
+    server = mock_server(
+        call(("add", {"a": 2, "b": 3})), "Done.", "Then not.", mcp_servers=[MCPToolset(client)]
+    )
+    with mcp_server(port):
+        assert await results(server.agent) == [5]
+    with mcp_server(port):
+
+        async def works_again() -> bool:
+            return "add" in await names(server) and await results(server.agent) == [5]
+
+        await until(works_again, timeout=40)
         await server.agent.close()
 
 
