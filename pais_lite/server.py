@@ -114,13 +114,18 @@ class AgentServer:
                 await self.agent.close()
 
     async def drain(self) -> None:
-        """Refuse new runs, wait up to `SHUTDOWN_GRACE_SECONDS` for those under way, then end them with an error."""
+        """Refuse new runs, wait up to `SHUTDOWN_GRACE_SECONDS` for those under way, then end them with an error.
+
+        Cancelling it cuts the waiting short, not the end: every stream still gets its last frame.
+        """
         self._admission.draining = True
-        with anyio.move_on_after(self.settings.shutdown_grace_seconds):
-            await self._admission.runs.empty()
-        self.agent.cancel_runs(ServerDraining("the server shut down before the run had its answer"))
-        with anyio.move_on_after(_LAST_FRAME_TIMEOUT):
-            await self._requests.empty()
+        try:
+            with anyio.move_on_after(self.settings.shutdown_grace_seconds):
+                await self._admission.runs.empty()
+        finally:
+            self.agent.cancel_runs(ServerDraining("the server shut down before the run had its answer"))
+            with anyio.move_on_after(_LAST_FRAME_TIMEOUT, shield=True):
+                await self._requests.empty()
 
     async def _live(self, receive: Receive, send: Send) -> None:
         await receive()

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from pydantic_ai import Agent
 
 from pais_lite import AgentServer, serve
-from tests.support.asgi import Answer, chat, exchange, make_scope
+from tests.support.asgi import Answer, ask, chat, exchange, make_scope
+from tests.support.endpoint import ModelCall, model_endpoint
 
 CHAT = "/v1/chat/completions"
 FUZZ = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -256,3 +257,25 @@ def test_any_request(
     body: list[bytes],
 ) -> None:
     send(method, path, body, headers, query)
+
+
+@settings(FUZZ, max_examples=60)
+@given(messages=messages, stream=st.booleans())
+def test_what_was_let_in_can_be_handed_to_a_model_endpoint(messages: list[Any], stream: bool) -> None:
+    """Pydantic AI's adapter raises on what it cannot send, so all of that has to be refused at the door."""
+    body = {"messages": [*messages, {"role": "user", "content": "hi"}], "stream": stream}
+
+    async def talk() -> Answer:
+        async def say_ok(call: ModelCall) -> None:
+            await call.complete("ok")
+
+        async with model_endpoint(say_ok) as endpoint:
+            server = serve(Agent(name="fuzzed"), model_api_url=endpoint.url, model_name="m")
+            answer = await ask(server, "POST", CHAT, body)
+            await server.agent.close()
+            return answer
+
+    answer = anyio.run(talk)
+    assert answer.status in (200, 400), answer.body
+    if answer.status == 200:
+        assert b"ok" in answer.body

@@ -3,8 +3,11 @@
 import asyncio
 import gc
 import logging
+import os
 import signal
 import socket
+import threading
+import time
 from collections.abc import Callable
 from typing import Any, cast
 
@@ -20,6 +23,8 @@ _log = logging.getLogger("pais_lite.cli")
 
 # Connections that may wait to be accepted: a burst of clients, not the drip that hypercorn's own default allows for.
 _BACKLOG = 2048
+# Threads that are done, but not gone yet, take no longer.
+_THREADS_TIMEOUT = 1.0
 
 
 def bind(host: str, port: int) -> socket.socket:
@@ -56,6 +61,23 @@ def serve_until_stopped(server: AgentServer, listener: socket.socket, on_ready: 
     config.graceful_timeout = 0.5
     config.errorlog = logging.getLogger("hypercorn.error")
     asyncio.run(_serve(server, config, on_ready))
+    _leave_stuck_threads()
+
+
+def _leave_stuck_threads() -> None:
+    """End the process if a tool still works in a thread: nobody waits for its result, and nothing can stop a thread.
+
+    The interpreter would wait for it, without a limit, until whoever asked us to stop kills us.
+    """
+    deadline = time.monotonic() + _THREADS_TIMEOUT
+    for thread in threading.enumerate():
+        if thread is threading.current_thread() or thread.daemon:
+            continue
+        thread.join(max(0.0, deadline - time.monotonic()))
+        if thread.is_alive():
+            _log.warning("a tool still runs in a thread; leaving without it")
+            logging.shutdown()
+            os._exit(0)
 
 
 async def _serve(server: AgentServer, config: Config, on_ready: Callable[[], None]) -> None:

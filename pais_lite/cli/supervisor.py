@@ -19,10 +19,6 @@ _RESTART_SECONDS = 1.0
 _WRONG_CONFIGURATION = 2
 
 
-class _Stop(Exception):
-    """The supervisor was asked to end."""
-
-
 def supervise(
     command: Sequence[str],
     environment: Mapping[str, str],
@@ -41,22 +37,28 @@ def supervise(
         # In a session of its own, so that Ctrl-C in a terminal reaches a worker once, through us.
         return subprocess.Popen(command, env=environment, pass_fds=[listener], start_new_session=True)  # noqa: S603
 
-    def on_signal(number: int, frame: FrameType | None) -> None:
-        raise _Stop
+    # Only noted: an exception out of a handler could come between the start of a worker and our knowing of it.
+    signals: list[int] = []
 
+    def on_signal(number: int, frame: FrameType | None) -> None:
+        # The first ends the loop below; a further one is the workers' business, who cut their runs short for it.
+        if signals:
+            _pass_on(running, number)
+        signals.append(number)
+
+    running: list[subprocess.Popen[bytes]] = []
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, on_signal)
-    running: list[subprocess.Popen[bytes]] = []
     seen = _versions(watched)
     try:
-        running = [start() for _ in range(workers)]
-        while True:
+        running.extend(start() for _ in range(workers))
+        while not signals:
             time.sleep(_LOOK_SECONDS)
             if watched is not None and (now := _versions(watched)) != seen:
                 seen = now
                 _log.info("a file has changed: starting again")
                 _end(running)
-                running = [start() for _ in range(workers)]
+                running[:] = [start() for _ in range(workers)]
             for place, worker in enumerate(running):
                 code = worker.poll()
                 if code is None or (watched is not None and code == _WRONG_CONFIGURATION):
@@ -65,13 +67,10 @@ def supervise(
                     return code
                 _log.error("a worker ended with code %d; starting another", code)
                 time.sleep(_RESTART_SECONDS)
-                running[place] = start()
-    except _Stop:
+                if not signals:
+                    running[place] = start()
         return 0
     finally:
-        # From here on a further signal is the workers' business, who cut their runs short for it.
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, lambda number, _: _pass_on(running, number))
         _end(running)
 
 
