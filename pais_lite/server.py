@@ -20,7 +20,16 @@ from pais_lite.api.models import Models
 from pais_lite.api.probes import Probes
 from pais_lite.api.tools import Tools
 from pais_lite.errors import InvalidCredentials, ServerDraining
-from pais_lite.http import ClientDisconnected, Reply, Request, Response, Route, Router, error_response
+from pais_lite.http import (
+    BodyBudget,
+    ClientDisconnected,
+    Reply,
+    Request,
+    Response,
+    Route,
+    Router,
+    error_response,
+)
 from pais_lite.http.cors import cors_headers, preflight_headers
 from pais_lite.http.types import Receive, Scope, Send
 from pais_lite.memory import LocalMemory, Memory, NullMemory, RedisMemory
@@ -37,6 +46,8 @@ _OPEN_PATHS = frozenset({"/", "/health", "/ready", "/.well-known/agent.json", "/
 _LAST_FRAME_TIMEOUT = 2.0
 # How long a client may go on sending a body that nobody wants, so that it reads the answer rather than a reset.
 _UNWANTED_BODY_TIMEOUT = 5.0
+# How many bodies of the largest size may be under way together; of those that people send, thousands fit.
+_BODIES_AT_ONCE = 16
 
 
 class AgentServer:
@@ -51,6 +62,7 @@ class AgentServer:
         self.settings = settings
         self._admission = Admission(settings.max_concurrent_runs)
         self._requests = InFlight()
+        self._bodies = BodyBudget(_BODIES_AT_ONCE * settings.max_request_bytes)
         self._router = Router(self._routes())
 
     @classmethod
@@ -135,7 +147,7 @@ class AgentServer:
         await send({"type": "lifespan.shutdown.complete"})
 
     async def _handle(self, scope: Scope, receive: Receive, send: Send) -> None:
-        request = Request(scope, receive)
+        request = Request(scope, receive, self._bodies)
         reply = Reply(send, head_only=request.method == "HEAD")
         reply.headers.update(cors_headers(request.header("origin"), self.settings.cors_allow_origins))
         try:
