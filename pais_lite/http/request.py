@@ -54,6 +54,9 @@ class Request:
         self.method: str = scope["method"]
         self.root_path: str = scope.get("root_path", "").rstrip("/")
         self.path = _strip_prefix(scope["path"], self.root_path)
+        if len(self.path) > 1 and self.path.endswith("/") and not scope.get("raw_path", b"/").endswith(b"/"):
+            # Litestar ends what it hands on to a mounted application with a slash that nobody sent.
+            self.path = self.path[:-1]
         self._scope = scope
         self._receive = receive
         self._budget = budget

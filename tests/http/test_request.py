@@ -261,6 +261,12 @@ async def test_prefix_of_a_mounted_application_is_taken_off(path: str, root_path
     assert make_request(path=path, root_path=root_path).path == seen
 
 
+@pytest.mark.parametrize(("raw_path", "seen"), [(b"/a/b", "/b"), (b"/a/b/", "/b/")])
+async def test_slash_that_only_a_host_has_put_at_the_end_is_taken_off(raw_path: bytes, seen: str) -> None:
+    scope = {**make_scope("GET", "/b/", root_path="/a"), "raw_path": raw_path}
+    assert Request(scope, receiving([])).path == seen
+
+
 async def test_base_url_is_the_one_the_client_used() -> None:
     headers = [("host", "agents.example:8443")]
     assert make_request(headers=headers, root_path="/a/").base_url == "http://agents.example:8443/a"
