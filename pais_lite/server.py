@@ -125,15 +125,18 @@ class AgentServer:
                 await self.drain()
                 await self.agent.close()
 
-    async def drain(self) -> None:
+    async def drain(self, *, linger: float = 0.0) -> None:
         """Refuse new runs, wait up to `SHUTDOWN_GRACE_SECONDS` for those under way, then end them with an error.
 
-        Cancelling it cuts the waiting short, not the end: every stream still gets its last frame.
+        Where `/ready` is asked regularly, whoever asks has up to `linger` seconds to hear that the server leaves:
+        until then requests still come, and are better told than met with a closed port. Cancelling it cuts the waiting short, not the end: every stream still gets its last frame.
         """
         self._admission.draining = True
         try:
             with anyio.move_on_after(self.settings.shutdown_grace_seconds):
                 await self._admission.runs.empty()
+                with anyio.move_on_after(linger):
+                    await self._admission.readiness.everybody_told()
         finally:
             self.agent.cancel_runs(ServerDraining("the server shut down before the run had its answer"))
             with anyio.move_on_after(_LAST_FRAME_TIMEOUT, shield=True):

@@ -6,8 +6,10 @@ import anyio
 
 from pais_lite.errors import ServerDraining, TooManyRuns
 
-__all__ = ["Admission", "InFlight"]
+__all__ = ["Admission", "InFlight", "Readiness"]
 
+# Who asks about readiness at all asks more often than this.
+_PROBE_SECONDS = 30.0
 # How long a refused owner is waited for: those who are told to come back in a second do so by then.
 _CLAIM_SECONDS = 5.0
 
@@ -39,6 +41,25 @@ class InFlight:
             await waiter.wait()
 
 
+class Readiness:
+    """Remembers who asks whether this server is ready, so that it does not leave before they know that it is not."""
+
+    def __init__(self) -> None:
+        self._last_asked: float | None = None
+        self._told = anyio.Event()
+
+    def asked(self, *, draining: bool) -> None:
+        """Note that somebody asked, and heard that the server drains or that it does not."""
+        self._last_asked = anyio.current_time()
+        if draining:
+            self._told.set()
+
+    async def everybody_told(self) -> None:
+        """Wait until somebody heard that the server drains; where nobody has asked for long, there is no wait."""
+        if self._last_asked is not None and anyio.current_time() - self._last_asked < _PROBE_SECONDS:
+            await self._told.wait()
+
+
 class Admission:
     """Lets runs begin, or refuses them.
 
@@ -49,6 +70,7 @@ class Admission:
     def __init__(self, limit: int) -> None:
         self.draining = False
         self.runs = InFlight()
+        self.readiness = Readiness()
         self._limit = limit
         self._runs_of: Counter[str] = Counter()
         self._refused_until: dict[str, float] = {}

@@ -29,6 +29,8 @@ _MAX_HEADER_BYTES = 32 * 1024
 # A client that takes nothing of what waits for it is given up by the kernel: nothing else ends a connection that is
 # closed with bytes still to be sent.
 _UNREAD_TIMEOUT_MS = 60_000
+# The usual period of a readiness probe is half of this.
+_LINGER_SECONDS = 10.0
 # Some systems allow a billion, and programs that we start would close them all one by one.
 _MAX_OPEN_FILES = 65_536
 # Threads that are done, but not gone yet, take no longer.
@@ -122,7 +124,7 @@ async def _serve(server: AgentServer, config: Config, on_ready: Callable[[], Non
         await asked_to_stop.wait()
         _log.info("shutting down: waiting up to %g s for runs to end", server.settings.shutdown_grace_seconds)
         # hypercorn goes on listening meanwhile, so that probes and new requests are told that we drain.
-        draining = asyncio.create_task(server.drain())
+        draining = asyncio.create_task(server.drain(linger=_LINGER_SECONDS))
         await asyncio.wait([draining])
 
     # What was imported is never garbage: looking at it again and again would cost every request a few per cent.
