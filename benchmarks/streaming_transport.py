@@ -3,10 +3,12 @@
     python -m benchmarks.streaming_transport --rounds 3
 
 Every part is a process of its own on loopback: an upstream that writes rendered chat-completion chunks (each token in
-an HTTP chunk of its own), and the servers that are compared, all on uvicorn. This process is their client.
+an HTTP chunk of its own), and the servers that are compared, on uvicorn unless it says otherwise. This process is their client.
 
 plain    FastAPI and `agent.run_stream_events`, one server-sent event for each delta
 merged   the same application with `MergingTransport` under its model
+pais     the server of this package
+pais-run the same under `pais run`, on hypercorn
 relay    an ASGI application that passes the upstream's bytes on, without an agent: the floor
 
 The servers take turns within each round, so that what the machine does besides meets all of them.
@@ -23,7 +25,7 @@ import subprocess
 import sys
 import time
 from collections.abc import AsyncIterator, Iterator, MutableMapping
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import ExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -35,11 +37,13 @@ from pydantic_ai import Agent, PartDeltaEvent, PartStartEvent, TextPart, TextPar
 from pydantic_ai.models.openai import OpenAIChatModel
 from pydantic_ai.providers.openai import OpenAIProvider
 
+import pais_lite
+from benchmarks import plots
 from pais_lite.models.streaming import streaming_client
 
 __all__ = ["main"]
 
-SERVERS = ("plain", "merged", "relay")
+SERVERS = ("plain", "merged", "pais", "pais-run", "relay")
 HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n"
 CONTENT = re.compile(rb'"content": ?"((?:[^"\\]|\\.)*)"')
 
@@ -127,7 +131,7 @@ def agent_application(upstream: str, *, merged: bool) -> FastAPI:
                 yield b"data: " + json.dumps(delta).encode() + b"\n\n"
         yield b"data: [DONE]\n\n"
 
-    @application.post("/")
+    @application.post("/v1/chat/completions")
     async def answer(request: Request) -> StreamingResponse:
         return StreamingResponse(stream((await request.json())["prompt"]), media_type="text/event-stream")
 
@@ -153,9 +157,13 @@ def serve(role: str, port: int, upstream: str) -> None:
     if role == "upstream":
         asyncio.run(serve_upstream(port))
         return
-    application: Any = (
-        Relay(upstream) if role == "relay" else agent_application(upstream, merged=role == "merged")
-    )
+    application: Any
+    if role == "relay":
+        application = Relay(upstream)
+    elif role == "pais":
+        application = pais_lite.serve(Agent(), model_api_url=upstream, model_name="m")
+    else:
+        application = agent_application(upstream, merged=role == "merged")
     uvicorn.run(application, port=port, log_level="warning", lifespan="off", loop="asyncio", http="h11")
 
 
@@ -169,8 +177,14 @@ def free_port() -> int:
 def process(role: str, upstream: str = "") -> Iterator[tuple[int, int]]:
     """Run one part; yield its process id and its port once it listens."""
     port = free_port()
-    command = [sys.executable, "-m", "benchmarks.streaming_transport", "--serve", role, "--port", str(port)]
-    part = subprocess.Popen([*command, "--upstream", upstream])
+    environment = dict(os.environ)
+    if role == "pais-run":
+        command = [sys.executable, "-m", "pais_lite", "run", "--host", "127.0.0.1", "--port", str(port)]
+        environment.update(MODEL_API_URL=upstream, MODEL_NAME="m", LOG_LEVEL="WARNING")
+    else:
+        command = [sys.executable, "-m", "benchmarks.streaming_transport", "--serve", role]
+        command += ["--port", str(port), "--upstream", upstream]
+    part = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL)
     try:
         deadline = time.monotonic() + 30
         while True:
@@ -202,8 +216,14 @@ def cpu_seconds(pid: int) -> float:
 @asynccontextmanager
 async def request(port: int, tokens: int, rate: int) -> AsyncIterator[asyncio.StreamReader]:
     reader, writer = await asyncio.open_connection("127.0.0.1", port, limit=1 << 20)
-    body = json.dumps({"prompt": f"tokens={tokens} rate={rate}"}).encode()
-    head = f"POST / HTTP/1.1\r\nhost: b\r\ncontent-length: {len(body)}\r\nconnection: close\r\n\r\n"
+    prompt = f"tokens={tokens} rate={rate}"
+    body = json.dumps(
+        {"prompt": prompt, "messages": [{"role": "user", "content": prompt}], "stream": True}
+    ).encode()
+    head = (
+        "POST /v1/chat/completions HTTP/1.1\r\nhost: b\r\ncontent-type: application/json\r\n"
+        f"content-length: {len(body)}\r\nconnection: close\r\n\r\n"
+    )
     writer.write(head.encode() + body)
     try:
         yield reader
@@ -270,6 +290,9 @@ def report_saturation(ports: dict[str, tuple[int, int]], args: argparse.Namespac
                 ratio = statistics.median(a / b for a, b in zip(values, speeds[other], strict=True))
                 line += f"   {ratio:.2f} x {other}"
         print(line)
+    if args.plots is not None:
+        title = f"{args.streams} streams of {args.tokens} tokens, as fast as they go"
+        plots.bars(args.plots / "streaming-saturation.svg", title, "tokens per CPU second", {"": speeds})
 
 
 def report_lateness(ports: dict[str, tuple[int, int]], args: argparse.Namespace, streams: int) -> None:
@@ -281,6 +304,11 @@ def report_lateness(ports: dict[str, tuple[int, int]], args: argparse.Namespace,
     print(f"\nlateness of a token, {streams} stream(s) of {args.rate} tokens per second for {args.seconds} s")
     for name, values in late.items():
         print(f"  {name:8}{quantiles(values)}")
+    if args.plots is not None:
+        title = f"Lateness of a token, {streams} stream(s) of {args.rate} tokens per second"
+        path = args.plots / f"streaming-lateness-{streams}.svg"
+        milliseconds = {name: [late * 1000 for late in values] for name, values in late.items()}
+        plots.distributions(path, title, "milliseconds", milliseconds)
 
 
 def main() -> None:
@@ -297,6 +325,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=3.0, help="length of a stream, for the lateness")
     parser.add_argument("--servers", nargs="+", choices=SERVERS, default=SERVERS)
     parser.add_argument("--only", choices=("saturation", "one", "many"), help="one of the three measurements")
+    parser.add_argument("--plots", type=Path, help="a folder for plots")
     parser.add_argument("--serve", choices=("upstream", *SERVERS), help=argparse.SUPPRESS)
     parser.add_argument("--port", type=int, help=argparse.SUPPRESS)
     parser.add_argument("--upstream", default="", help=argparse.SUPPRESS)
@@ -306,13 +335,8 @@ def main() -> None:
         return
     with process("upstream") as (_, upstream_port):
         upstream = f"http://127.0.0.1:{upstream_port}/v1"
-        with (
-            process(SERVERS[0], upstream) as plain,
-            process(SERVERS[1], upstream) as merged,
-            process(SERVERS[2], upstream) as relay,
-        ):
-            parts = dict(zip(SERVERS, (plain, merged, relay), strict=True))
-            ports = {name: parts[name] for name in SERVERS if name in args.servers}
+        with ExitStack() as parts:
+            ports = {name: parts.enter_context(process(name, upstream)) for name in args.servers}
             for _, port in ports.values():
                 asyncio.run(saturate(port, 5, 50))
             if args.only in (None, "saturation"):

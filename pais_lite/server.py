@@ -117,7 +117,11 @@ class AgentServer:
 
     @asynccontextmanager
     async def lifespan(self) -> AsyncIterator[None]:
-        """Close what the server holds open when the block is left, after its runs had `SHUTDOWN_GRACE_SECONDS`."""
+        """Close what the server holds open when the block is left, after its runs had `SHUTDOWN_GRACE_SECONDS`.
+
+        A server may live again after that: what it needs is opened anew on first use.
+        """
+        self._admission.draining = False
         try:
             yield
         finally:

@@ -177,6 +177,9 @@ class Settings:
     model_name: str | None = _setting(_text)
     model_api_key: str | None = _setting(_text, secret=True)
     model_timeout: float = _setting(_seconds(0.1, 86400), 120.0)
+    tool_call_mode: Literal["auto", "native", "string"] = _setting(
+        _choice("auto", "native", "string"), "auto"
+    )
     debug_mock_responses: MockResponses | None = _setting(_mock_responses)
 
     memory_enabled: bool = _setting(_boolean, True)

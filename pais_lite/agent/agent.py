@@ -91,7 +91,7 @@ class Agent:
         self.memory = memory if settings.memory_enabled else NullMemory(app_name=name)
         self._agent = agent
         self._settings = settings
-        self._models = resolve_model(model, settings, agent_has_model=agent.model is not None)
+        self._models = resolve_model(model, settings, own_model=agent.model)
         self._deps_type = _deps_type_of(agent)
         self._inspector = ToolInspector(agent, self._deps("inspection", NullMemory(app_name=name)))
         self._runs: set[Run] = set()

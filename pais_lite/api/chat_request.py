@@ -16,6 +16,7 @@ __all__ = ["ChatRequest", "read_chat_request"]
 
 T = TypeVar("T")
 
+_MAX_MODEL_LENGTH = 256
 _SESSION_ID = re.compile(r"[A-Za-z0-9._:@-]{1,128}")
 
 
@@ -48,6 +49,10 @@ def read_chat_request(
             "messages: the last one has to be a user's turn", param="messages", code="invalid_messages"
         )
     session_id = _read_session_id(session_header, body.get("session_id"))
+    model = _optional(body, "model", str, "") or default_model
+    if len(model) > _MAX_MODEL_LENGTH:
+        # It is echoed in every chunk of a stream.
+        raise InvalidRequest(f"model has to be at most {_MAX_MODEL_LENGTH} characters long", param="model")
     stream_options = _optional(body, "stream_options", dict, {})
     run = RunRequest(
         prompt=conversation.prompt,
@@ -61,7 +66,7 @@ def read_chat_request(
     )
     return ChatRequest(
         run=run,
-        model=_optional(body, "model", str, "") or default_model,
+        model=model,
         include_usage=_optional(stream_options, "include_usage", bool, False),
     )
 

@@ -46,8 +46,9 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument(
         "--local", action="store_true", help="use a small model in this process; needs no key, no network"
     )
-    # How a supervising process hands its listening socket to those that serve.
+    # How a supervising process hands its listening socket to those that serve, and hears that they do.
     run.add_argument("--fd", type=int, help=argparse.SUPPRESS)
+    run.add_argument("--ready-fd", type=int, help=argparse.SUPPRESS)
     run.set_defaults(command=_run)
 
     init = verbs.add_parser(

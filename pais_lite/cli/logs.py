@@ -26,6 +26,8 @@ class _JsonFormatter(logging.Formatter):
 
 def set_up_logging(level: str, log_format: Literal["text", "json"]) -> None:
     """Send the log of the whole process, the user's own loggers included, to standard error."""
+    # Warnings of libraries are lines of the log like any other.
+    logging.captureWarnings(capture=True)
     text = {"format": "%(asctime)s %(levelname)s %(name)s: %(message)s"}
     formatter = {"()": _JsonFormatter} if log_format == "json" else text
     logging.config.dictConfig(

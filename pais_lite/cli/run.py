@@ -43,9 +43,8 @@ def run(arguments: argparse.Namespace) -> int:
             url = _url(listener)
             serve_until_stopped(server, listener, lambda: _announce(server.agent.name, url))
         else:
-            serve_until_stopped(
-                server, socket.socket(fileno=arguments.fd), lambda: _log.info("worker is ready")
-            )
+            listener = socket.socket(fileno=arguments.fd)
+            serve_until_stopped(server, listener, lambda: _tell(arguments.ready_fd, server.agent.name))
     return 0
 
 
@@ -62,11 +61,21 @@ def _run_supervised(arguments: argparse.Namespace, path: Path | None, settings: 
     if arguments.local:
         # The model stays in this process, and every worker reaches it like any other endpoint.
         environment.pop("DEBUG_MOCK_RESPONSES", None)
-        environment.update(MODEL_API_URL=settings.model_api_url or "", MODEL_NAME=LOCAL_MODEL_NAME)
+        environment.update(
+            MODEL_API_URL=settings.model_api_url or "",
+            MODEL_NAME=LOCAL_MODEL_NAME,
+            TOOL_CALL_MODE=settings.tool_call_mode,
+        )
     folder = (path.resolve().parent if path else Path.cwd()) if arguments.reload else None
-    _announce(settings.agent_name or "agent", _url(listener))
     with listener:
-        return supervise(command, environment, listener.fileno(), workers=arguments.workers, watched=folder)
+        return supervise(
+            command,
+            environment,
+            listener.fileno(),
+            workers=arguments.workers,
+            watched=folder,
+            on_ready=lambda name: _announce(name, _url(listener)),
+        )
 
 
 @contextmanager
@@ -82,6 +91,8 @@ def _model(settings: Settings, *, local: bool) -> Iterator[Settings]:
             model_api_url=url,
             model_name=LOCAL_MODEL_NAME,
             model_api_key=None,
+            # Its endpoint takes tools and makes nothing of them.
+            tool_call_mode="string" if settings.tool_call_mode == "auto" else settings.tool_call_mode,
         )
 
 
@@ -90,6 +101,13 @@ def _url(listener: socket.socket) -> str:
     if host in ("0.0.0.0", "::"):
         host = "localhost"
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def _tell(supervisor: int, name: str) -> None:
+    """Tell the supervising process that this one serves."""
+    os.write(supervisor, f"{name}\n".encode())
+    os.close(supervisor)
+    _log.info("worker is ready")
 
 
 def _announce(name: str, url: str) -> None:

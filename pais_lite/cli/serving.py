@@ -31,6 +31,8 @@ _MAX_HEADER_BYTES = 32 * 1024
 _UNREAD_TIMEOUT_MS = 60_000
 # The usual period of a readiness probe is half of this.
 _LINGER_SECONDS = 10.0
+# The kernel would otherwise buffer megabytes for a client that does not read, and the run would seem to be read.
+_UNSENT_BYTES = 64 * 1024
 # Some systems allow a billion, and programs that we start would close them all one by one.
 _MAX_OPEN_FILES = 65_536
 # Threads that are done, but not gone yet, take no longer.
@@ -57,6 +59,7 @@ def bind(host: str, port: int) -> socket.socket:
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     if sys.platform == "linux":
         listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, _UNREAD_TIMEOUT_MS)
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, _UNSENT_BYTES)
     return listener
 
 

@@ -1,10 +1,11 @@
 """Looks after the processes that serve one listening socket: several workers, or one that starts again on changes."""
 
 import logging
+import os
 import signal
 import subprocess
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import FrameType
 
@@ -26,16 +27,22 @@ def supervise(
     *,
     workers: int,
     watched: Path | None,
+    on_ready: Callable[[str], None],
 ) -> int:
     """Keep `workers` processes of `command` alive, which inherit the socket `listener`; return the exit code.
 
-    With `watched`, all are started again when a Python file or `.env` below that folder changes, and one that cannot
+    They are also given `--ready-fd`, to which each writes the name of its agent once it serves; `on_ready` is called with
+    the first. With `watched`, all are started again when a Python file or `.env` below that folder changes, and one that cannot
     start waits for the next change. SIGTERM and SIGINT are passed on, and end the supervisor once all have ended.
     """
+    ready, ready_for_workers = os.pipe()
+    os.set_blocking(ready, False)
+    command = [*command, f"--ready-fd={ready_for_workers}"]
 
     def start() -> "subprocess.Popen[bytes]":
         # In a session of its own, so that Ctrl-C in a terminal reaches a worker once, through us.
-        return subprocess.Popen(command, env=environment, pass_fds=[listener], start_new_session=True)  # noqa: S603
+        inherited = [listener, ready_for_workers]
+        return subprocess.Popen(command, env=environment, pass_fds=inherited, start_new_session=True)  # noqa: S603
 
     # Only noted: an exception out of a handler could come between the start of a worker and our knowing of it.
     signals: list[int] = []
@@ -52,8 +59,12 @@ def supervise(
     seen = _versions(watched)
     try:
         running.extend(start() for _ in range(workers))
+        announced = False
         while not signals:
             time.sleep(_LOOK_SECONDS)
+            if not announced and (name := _first_line(ready)) is not None:
+                announced = True
+                on_ready(name)
             if watched is not None and (now := _versions(watched)) != seen:
                 seen = now
                 _log.info("a file has changed: starting again")
@@ -72,6 +83,16 @@ def supervise(
         return 0
     finally:
         _end(running)
+        os.close(ready)
+        os.close(ready_for_workers)
+
+
+def _first_line(descriptor: int) -> str | None:
+    """Return what the first worker wrote, `None` while none has; later ones may have written too."""
+    try:
+        return os.read(descriptor, 4096).decode().partition("\n")[0]
+    except BlockingIOError:
+        return None
 
 
 def _end(running: Sequence["subprocess.Popen[bytes]"]) -> None:

@@ -139,7 +139,7 @@ class LocalMemory(Memory):
             described = [entry for entry in described if (entry.updated_at, entry.session_id) < before]
         page = described[:limit]
         more = len(described) > limit and page
-        return SessionPage(page, f"{page[-1].updated_at.isoformat()}~{page[-1].session_id}" if more else None)
+        return SessionPage(page, _cursor_after(page[-1]) if more else None)
 
     async def delete_session(self, session_id: str) -> bool:
         """Forget a session and its events; return whether there was one."""
@@ -185,6 +185,11 @@ class LocalMemory(Memory):
             updated_at=session.updated_at,
             event_count=len(session.events),
         )
+
+
+def _cursor_after(entry: SessionMemory) -> str:
+    # `Z`, since the plus of `+00:00` is a space to whoever puts the cursor into a URL as it is.
+    return f"{entry.updated_at.isoformat().replace('+00:00', 'Z')}~{entry.session_id}"
 
 
 def _position_of(cursor: str) -> tuple[datetime, str]:

@@ -4,6 +4,7 @@ It knows nothing of memory or agents.
 """
 
 from pais_lite.resp.client import Client
+from pais_lite.resp.commands import Argument, Command
 from pais_lite.resp.errors import (
     AuthenticationFailed,
     ClientClosed,
@@ -16,8 +17,9 @@ from pais_lite.resp.errors import (
     ServerError,
     TransactionAborted,
 )
-from pais_lite.resp.protocol import Argument, Command, Limits, Reply, to_dict
+from pais_lite.resp.protocol import Limits
 from pais_lite.resp.url import RedisUrl, parse_url
+from pais_lite.resp.values import Reply, to_dict
 
 __all__ = [
     "Argument",

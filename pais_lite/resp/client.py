@@ -14,6 +14,7 @@ from typing import Self
 
 import anyio
 
+from pais_lite.resp.commands import Argument, Command, encode_command, encode_pipeline
 from pais_lite.resp.connection import Connection
 from pais_lite.resp.errors import (
     ClientClosed,
@@ -25,10 +26,11 @@ from pais_lite.resp.errors import (
     TransactionAborted,
 )
 from pais_lite.resp.handshake import greet
-from pais_lite.resp.protocol import Argument, Command, Limits, Reply, encode_command, encode_pipeline
+from pais_lite.resp.protocol import Limits
 from pais_lite.resp.sentinel import find_primary, verify_primary
 from pais_lite.resp.transport import make_tls_context, open_transport
 from pais_lite.resp.url import Address, RedisUrl, parse_url
+from pais_lite.resp.values import Reply
 
 __all__ = ["Client"]
 

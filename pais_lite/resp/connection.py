@@ -19,6 +19,7 @@ from time import monotonic
 import anyio
 from anyio.lowlevel import checkpoint
 
+from pais_lite.resp.alarm import Alarm
 from pais_lite.resp.errors import (
     ClientClosed,
     CommandTimedOut,
@@ -27,10 +28,14 @@ from pais_lite.resp.errors import (
     ProtocolError,
     RespError,
 )
-from pais_lite.resp.protocol import NEED_DATA, Decoder, Limits, Push, Reply
-from pais_lite.resp.transport import Transport
+from pais_lite.resp.protocol import NEED_DATA, Decoder, Limits
+from pais_lite.resp.transport import RECEIVE_BYTES, Transport
+from pais_lite.resp.values import Push, Reply
 
 __all__ = ["Connection"]
+
+# What is already there is read without asking the loop again, but other tasks get their turn in between.
+_RECEIVES_PER_TURN = 8
 
 
 class _Slot:
@@ -59,7 +64,7 @@ class Connection:
     """
 
     def __init__(self, transport: Transport, timeout: float, limits: Limits | None = None) -> None:
-        self.timeout = timeout
+        self._timeout = timeout
         self.last_used = monotonic()
         self._transport = transport
         self._decoder = Decoder(limits)
@@ -68,9 +73,21 @@ class Connection:
         self._failure: RespError | None = None
         self._retired = False
         self._flushing = False
-        self._reading = False
+        # The wait of the one who reads, so that it can be called away.
+        self._reading: anyio.CancelScope | None = None
         self._draining = False
         self._crowded = False
+        self._alarm = Alarm(self._overdue_in)
+
+    @property
+    def timeout(self) -> float:
+        """How many seconds a command may take."""
+        return self._timeout
+
+    @timeout.setter
+    def timeout(self, seconds: float) -> None:
+        self._timeout = seconds
+        self._alarm.reset()
 
     @property
     def waiting(self) -> int:
@@ -120,7 +137,7 @@ class Connection:
             while not slot.done:
                 if not self._draining and self._transport.unsent:
                     await self._drain()
-                elif not self._reading:
+                elif self._reading is None:
                     await self._read_until_done(slot)
                 else:
                     slot.event = anyio.Event()
@@ -160,7 +177,7 @@ class Connection:
         """Wait until the kernel has taken what it did not take at once."""
         self._draining = True
         try:
-            with anyio.CancelScope(deadline=self._deadline()) as scope:
+            with anyio.CancelScope(deadline=anyio.current_time() + self._overdue_in()) as scope:
                 while self._transport.unsent:
                     await self._transport.wait_writable()
                     self._transport.flush()
@@ -176,43 +193,50 @@ class Connection:
 
     async def _read_until_done(self, slot: _Slot) -> None:
         """Read for all until this slot has its replies."""
-        self._reading = True
         transport = self._transport
+        self._reading = scope = self._alarm.watch()
         try:
-            with anyio.CancelScope(deadline=self._deadline()) as scope:
+            with scope:
                 while True:
                     await transport.wait_readable()
                     self._receive()
                     if slot.done:
                         return
-                    scope.deadline = self._deadline()
+                    self._alarm.postpone()
             # The reply may have come in the last moment.
             self._receive()
-            if not slot.done:
+            if not slot.done and self._overdue_in() <= 0:
                 self._time_out()
         except anyio.ClosedResourceError:
             self._lose(None)
         finally:
-            self._reading = False
+            self._reading = None
+            self._alarm.rest()
 
-    def _deadline(self) -> float:
-        """Return when, on the loop's clock, the oldest reply is overdue."""
-        return anyio.current_time() + self._slots[0].queued_at + self.timeout - monotonic()
+    def _overdue_in(self) -> float:
+        """Return in how many seconds the oldest reply is overdue."""
+        return self._slots[0].queued_at + self._timeout - monotonic() if self._slots else self._timeout
 
     def _receive(self) -> None:
         """Take what has come without waiting, and hand replies to their slots."""
-        if self._failure is not None:
-            return
-        try:
-            data = self._transport.receive()
-        except OSError as exc:
-            self._lose(exc)
-            return
-        if data is None:
-            return
-        if not data:
-            self._lose(None)
-            return
+        for _ in range(_RECEIVES_PER_TURN):
+            if self._failure is not None:
+                return
+            try:
+                data = self._transport.receive()
+            except OSError as exc:
+                self._lose(exc)
+                return
+            if data is None:
+                return
+            if not data:
+                self._lose(None)
+                return
+            self._deliver(data)
+            if len(data) < RECEIVE_BYTES:
+                return
+
+    def _deliver(self, data: bytes) -> None:
         decoder = self._decoder
         slots = self._slots
         decoder.feed(data)
@@ -239,12 +263,16 @@ class Connection:
 
     def _pass_on(self) -> None:
         """Wake the one that has waited longest, if something is to do that nobody does."""
-        if self._reading and (self._draining or not self._transport.unsent):
+        unsent = self._transport.unsent and not self._draining
+        if self._reading is not None and not unsent:
             return
         for slot in self._slots:
             if slot.event is not None:
                 slot.event.set()
                 return
+        if self._reading is not None:
+            # The only one left is reading what will never come unless it writes first.
+            self._reading.cancel()
 
     def _lose(self, cause: OSError | None) -> None:
         failure = OutcomeUnknown("the connection to the Redis server was lost")
@@ -259,6 +287,7 @@ class Connection:
         if self._failure is not None:
             return
         self._failure = failure
+        self._alarm.reset()
         self._transport.close()
         for slot in self._slots:
             slot.done = True
@@ -277,6 +306,6 @@ class Connection:
             return ConnectionFailed("the connection to the Redis server was lost before the command left")
         if isinstance(failure, ProtocolError):
             return ProtocolError(failure.message)
-        if isinstance(failure, CommandTimedOut) and monotonic() - slot.queued_at >= self.timeout * 0.99:
+        if isinstance(failure, CommandTimedOut) and monotonic() - slot.queued_at >= self._timeout * 0.99:
             return CommandTimedOut(failure.message)
         return OutcomeUnknown("the connection to the Redis server was lost before the reply came")

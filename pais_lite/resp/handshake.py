@@ -1,8 +1,9 @@
 """What a client says first: which protocol it speaks, who it is and which database it wants."""
 
+from pais_lite.resp.commands import Argument, Command, encode_pipeline
 from pais_lite.resp.connection import Connection
 from pais_lite.resp.errors import AuthenticationFailed, ConnectionFailed, OutcomeUnknown, ServerError
-from pais_lite.resp.protocol import Argument, Command, Reply, encode_pipeline
+from pais_lite.resp.values import Reply
 
 __all__ = ["greet"]
 

@@ -1,24 +1,4 @@
-"""RESP2 and RESP3 as a pure function from bytes to values; no sockets here.
-
-How replies become Python values:
-
-=====================================  ==========================================================================
-simple string `+`                      `str`
-bulk string `$`                        `bytes`
-verbatim string `=`                    `VerbatimString`, which is `bytes` with a `format`
-number `:`, big number `(`             `int`
-double `,`                             `float`, with infinities and NaN
-boolean `#`, null `_` `$-1` `*-1`      `bool`, `None`
-simple error `-`, bulk error `!`       `ServerError`, as a value
-array `*`                              `list`
-set `~`                                `set`, or a `list` when a member is unhashable or two members are equal
-map `%`                                `dict`, or a `list` of pairs when a key is unhashable or two keys are equal
-push `>`                               `Push`, at top level only
-attribute `|`                          read and dropped, or kept in an `Attributed` if the decoder is told so
-=====================================  ==========================================================================
-
-Equal in Python is not equal in Redis (`1`, `1.0` and `True` are), hence the lists: nothing that the server sent is
-lost to a collision.
+"""RESP2 and RESP3 as a pure function from bytes to `pais_lite.resp.values`; no sockets here.
 
 The specification: https://github.com/redis/redis-specifications/blob/master/protocol/RESP3.md, "the spec" below.
 
@@ -28,33 +8,14 @@ Runs of bulk strings, which is what long replies consist of, take one look-up an
 """
 
 import re
-from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import Enum
-from typing import Any, Final, Self, TypeAlias
+from typing import Final
 
 from pais_lite.resp.errors import ProtocolError, ServerError
+from pais_lite.resp.values import Attributed, Push, Reply, VerbatimString
 
-__all__ = [
-    "NEED_DATA",
-    "Argument",
-    "Attributed",
-    "Command",
-    "Decoder",
-    "Limits",
-    "NeedData",
-    "Push",
-    "Reply",
-    "VerbatimString",
-    "encode_command",
-    "encode_pipeline",
-    "to_dict",
-]
-
-Argument: TypeAlias = bytes | str | int | float
-Command: TypeAlias = Sequence[Argument]
-# Nested without bound; callers know what their command answers and narrow it themselves.
-Reply: TypeAlias = Any
+__all__ = ["NEED_DATA", "Decoder", "Limits", "NeedData"]
 
 
 class NeedData(Enum):
@@ -80,84 +41,6 @@ class Limits:
     elements: int = 4 * 1024 * 1024
     depth: int = 64
 
-
-class VerbatimString(bytes):
-    """A bulk string with three letters that say how to show it: `txt`, `mkd` (the spec, "Verbatim string")."""
-
-    format: str
-
-    def __new__(cls, value: bytes, format: str) -> Self:  # noqa: A002 - the spec's word
-        """Make one of its text and its format."""
-        self = super().__new__(cls, value)
-        self.format = format
-        return self
-
-
-@dataclass(frozen=True)
-class Push:
-    """What the server says without having been asked; `items` starts with its kind (the spec, "Push type")."""
-
-    items: list[Reply]
-
-
-@dataclass(frozen=True)
-class Attributed:
-    """A value and what the server remarks about it (the spec, "Attribute type")."""
-
-    value: Reply
-    attributes: dict[Reply, Reply] | list[tuple[Reply, Reply]]
-
-
-# ------------------------------------------------------------------------------------------------- commands
-
-
-def encode_command(command: Command) -> bytes:
-    """Pack one command as an array of bulk strings.
-
-    Text becomes UTF-8, numbers their shortest exact decimal form. Raises `TypeError` for anything else, `bool` and
-    `None` included, since Redis has no one spelling for them, and `ValueError` for a command without a name.
-    """
-    if not command:
-        raise ValueError("a command needs a name")
-    parts = [b"*%d\r\n" % len(command)]
-    for argument in command:
-        value = argument if type(argument) is bytes else _encode_argument(argument)
-        parts.append(b"$%d\r\n%b\r\n" % (len(value), value))
-    return b"".join(parts)
-
-
-def encode_pipeline(commands: Iterable[Command]) -> bytes:
-    """Pack several commands, to leave in one write; raises as `encode_command`."""
-    return b"".join(map(encode_command, commands))
-
-
-def _encode_argument(argument: Argument) -> bytes:
-    if isinstance(argument, str):
-        return argument.encode()
-    if isinstance(argument, bytes | bytearray | memoryview):
-        return bytes(argument)
-    # bool is an int to Python, and what a caller means by it is unknown.
-    if type(argument) is int or type(argument) is float:
-        return repr(argument).encode()
-    raise TypeError(f"a command's arguments are bytes, str, int or float, not {type(argument).__name__}")
-
-
-def to_dict(reply: Reply) -> dict[Reply, Reply]:
-    """Read a map that RESP3 sends as a map and RESP2 as a flat array, such as the answer to HGETALL.
-
-    Raises `ProtocolError` when it is neither, or has a key that is unhashable.
-    """
-    if isinstance(reply, dict):
-        return reply
-    if not isinstance(reply, list) or len(reply) % 2:
-        raise ProtocolError("the server's reply is not a map")
-    try:
-        return dict(zip(reply[::2], reply[1::2], strict=True))
-    except TypeError as exc:
-        raise ProtocolError("the server's reply is a map with a key that cannot be one here") from exc
-
-
-# ------------------------------------------------------------------------------------------------- replies
 
 _BULK, _BULK_ERROR, _VERBATIM = b"$!="
 _SIMPLE, _ERROR, _NUMBER, _BIG_NUMBER, _DOUBLE, _BOOLEAN, _NULL = b"+-:(,#_"
@@ -222,6 +105,8 @@ class Decoder:
         # ... so many bytes, or the end of its line.
         self._missing_bytes = 0
         self._missing_line = False
+        # A chunk of which the buffer holds the beginning, and from where on it is still to be read.
+        self._rest: tuple[bytes, int] | None = None
         self._stack: list[_Aggregate] = []
         # Attributes whose value is still to come, with the depth at which it will.
         self._attributes: list[tuple[int, Reply]] = []
@@ -232,7 +117,7 @@ class Decoder:
 
     def feed(self, data: bytes) -> None:
         """Take bytes as they came from the peer, any number of them."""
-        if not self._chunks and self._position == len(self._buffer):
+        if not self._chunks and self._position == len(self._buffer) and self._rest is None:
             self._buffer = data
             self._position = 0
             self._missing_line = False
@@ -260,12 +145,23 @@ class Decoder:
     def _join(self) -> bool:
         """Make one buffer of what is left and what came, once the element in hand can be read from it."""
         if self._missing_line:
-            if len(self._buffer) - self._position + self._chunk_bytes > self._limits.line_bytes:
+            # Beside what counts there is the type before it, and perhaps a CR after it.
+            if len(self._buffer) - self._position + self._chunk_bytes > self._limits.line_bytes + 2:
                 raise ProtocolError("the server sent a line that is too long")
             return False
         if self._chunk_bytes < self._missing_bytes:
             return False
-        self._buffer = b"".join((self._buffer[self._position :], *self._chunks))
+        tail = self._buffer[self._position :]
+        if self._rest is not None:
+            chunk, start = self._rest
+            self._rest = None
+            tail += chunk[start:]
+        elif len(self._chunks) == 1 and self._missing_bytes:
+            # Only the element in hand needs to be in one piece; what follows it is read where it is.
+            [chunk] = self._chunks
+            self._rest = (chunk, self._missing_bytes)
+            self._chunks[0] = chunk[: self._missing_bytes]
+        self._buffer = b"".join((tail, *self._chunks))
         self._position = 0
         self._chunks.clear()
         self._chunk_bytes = self._missing_bytes = 0
@@ -282,6 +178,12 @@ class Decoder:
                 position = self._take_run(position, stack[-1])
             end = find(b"\r\n", position)
             if end < 0:
+                if self._rest is not None and position == len(buffer):
+                    buffer, position = self._rest
+                    self._rest = None
+                    self._buffer = buffer
+                    find = buffer.find
+                    continue
                 return self._wait_for_line(position)
             kind = buffer[position]
             start = end + 2
@@ -402,7 +304,7 @@ class Decoder:
                 raise ProtocolError("the server does not speak RESP")
             if self._buffer.find(b"\n", position) >= 0:
                 raise ProtocolError("the server sent a line that does not end in CRLF")
-            if rest > self._limits.line_bytes:
+            if rest > self._limits.line_bytes + 2:
                 raise ProtocolError("the server sent a line that is too long")
             self._missing_line = True
         return NEED_DATA

@@ -7,10 +7,10 @@ since a sentinel may not have heard of a failover yet.
 
 import ssl
 
+from pais_lite.resp.commands import encode_command
 from pais_lite.resp.connection import Connection
 from pais_lite.resp.errors import ConnectionFailed, RespError, ServerError
 from pais_lite.resp.handshake import greet
-from pais_lite.resp.protocol import encode_command
 from pais_lite.resp.transport import open_transport
 from pais_lite.resp.url import Address, RedisUrl
 

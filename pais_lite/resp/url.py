@@ -119,8 +119,8 @@ def parse_url(url: str) -> RedisUrl:
         connect_timeout=options.take("socket_connect_timeout", _seconds, RedisUrl.connect_timeout),
         command_timeout=options.take("socket_timeout", _seconds, RedisUrl.command_timeout),
         client_name=options.take("client_name", _client_name, None),
-        sentinel_username=options.take("sentinel_username", _text, None),
-        sentinel_password=options.take("sentinel_password", _text, None),
+        sentinel_username=options.take("sentinel_username", _text, None) if service is not None else None,
+        sentinel_password=options.take("sentinel_password", _text, None) if service is not None else None,
     )
     options.refuse_the_rest()
     return result

