@@ -1,9 +1,12 @@
 """What the benchmarks of a whole service share: clients who know what is right, a watch on health, and a process."""
 
 import asyncio
+import http.client
 import itertools
 import json
 import os
+import select
+import sys
 import time
 from collections import Counter
 from collections.abc import AsyncIterator
@@ -12,12 +15,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import quantiles
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx2
 
 __all__ = ["Load", "Watch", "looking_after", "watching"]
 
 CHAT = "/v1/chat/completions"
+_LOOK_SECONDS = 0.05
 
 
 @dataclass
@@ -104,23 +109,41 @@ class Watch:
 
 
 @asynccontextmanager
-async def watching(url: str, pid: int, *, every: float = 0.05) -> AsyncIterator[Watch]:
-    """Watch a server until the block ends."""
+async def watching(url: str, pid: int) -> AsyncIterator[Watch]:
+    """Watch a server until the block ends, from a process of its own: the load keeps this one busy."""
     watch = Watch()
-
-    async def look() -> None:
-        async with httpx2.AsyncClient(base_url=url, trust_env=False, timeout=30) as client:
-            while True:
-                began = time.monotonic()
-                answer = await client.get("/health")
-                if answer.status_code != 200:
-                    raise RuntimeError(f"/health answered {answer.status_code}")
-                watch.delays.append(time.monotonic() - began)
-                watch.rss.append(_rss_megabytes(pid))
-                await asyncio.sleep(every)
-
-    async with looking_after(look()):
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "benchmarks.load",
+        url,
+        str(pid),
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        cwd=Path(__file__).parents[1],
+    )
+    try:
         yield watch
+    finally:
+        seen, _ = await process.communicate(b"")
+    watch.delays, watch.rss = json.loads(seen)
+
+
+def _watch(url: str, pid: int) -> None:
+    """Look until standard input ends, and write down what was seen."""
+    parts = urlsplit(url)
+    delays: list[float] = []
+    rss: list[int] = []
+    while not select.select([sys.stdin], [], [], _LOOK_SECONDS)[0]:
+        began = time.monotonic()
+        connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=30)
+        connection.request("GET", "/health")
+        if connection.getresponse().status != 200:
+            raise RuntimeError("/health did not answer with 200")
+        connection.close()
+        delays.append(time.monotonic() - began)
+        rss.append(_rss_megabytes(pid))
+    print(json.dumps([delays, rss]))
 
 
 @asynccontextmanager
@@ -141,3 +164,7 @@ async def looking_after(*coroutines: Any) -> AsyncIterator[None]:
 def _rss_megabytes(pid: int) -> int:
     pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
     return pages * os.sysconf("SC_PAGE_SIZE") // 2**20
+
+
+if __name__ == "__main__":
+    _watch(sys.argv[1], int(sys.argv[2]))
