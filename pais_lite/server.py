@@ -24,7 +24,16 @@ from pais_lite.api.probes import Probes
 from pais_lite.api.tools import Tools
 from pais_lite.delegation import RemoteAgent
 from pais_lite.errors import InvalidCredentials, ServerDraining
-from pais_lite.http import ClientDisconnected, Reply, Request, Response, Route, Router, error_response
+from pais_lite.http import (
+    BodyBudget,
+    ClientDisconnected,
+    Reply,
+    Request,
+    Response,
+    Route,
+    Router,
+    error_response,
+)
 from pais_lite.http.cors import cors_headers, preflight_headers
 from pais_lite.http.types import Receive, Scope, Send
 from pais_lite.memory import LocalMemory, Memory, NullMemory, RedisMemory
@@ -42,6 +51,8 @@ _OPEN_PATHS = frozenset({"/", "/health", "/ready", "/.well-known/agent.json", "/
 _LAST_FRAME_TIMEOUT = 2.0
 # How long a client may go on sending a body that nobody wants, so that it reads the answer rather than a reset.
 _UNWANTED_BODY_TIMEOUT = 5.0
+# How many bodies of the largest size may be under way together; of those that people send, thousands fit.
+_BODIES_AT_ONCE = 16
 
 
 class AgentServer:
@@ -57,6 +68,7 @@ class AgentServer:
         self.telemetry = telemetry or Telemetry.from_settings(settings, agent.name)
         self._admission = Admission(settings.max_concurrent_runs)
         self._requests = InFlight()
+        self._bodies = BodyBudget(_BODIES_AT_ONCE * settings.max_request_bytes)
         self._router = Router(self._routes())
 
     @classmethod
@@ -141,16 +153,19 @@ class AgentServer:
                 await self.agent.close()
                 await self.telemetry.aclose()
 
-    async def drain(self) -> None:
+    async def drain(self, *, linger: float = 0.0) -> None:
         """Refuse new runs, wait up to `SHUTDOWN_GRACE_SECONDS` for those under way, then end them with an error.
 
-        Cancelling it cuts the waiting short, not the end: every stream still gets its last frame.
+        Where `/ready` is asked regularly, whoever asks has up to `linger` seconds to hear that the server leaves:
+        until then requests still come, and are better told than met with a closed port. Cancelling it cuts the waiting short, not the end: every stream still gets its last frame.
         """
         self._admission.draining = True
         self.telemetry.grace_begins()
         try:
             with anyio.move_on_after(self.settings.shutdown_grace_seconds):
                 await self._admission.runs.empty()
+                with anyio.move_on_after(linger):
+                    await self._admission.readiness.everybody_told()
         finally:
             self.agent.cancel_runs(ServerDraining("the server shut down before the run had its answer"))
             with anyio.move_on_after(_LAST_FRAME_TIMEOUT, shield=True):
@@ -164,7 +179,7 @@ class AgentServer:
         await send({"type": "lifespan.shutdown.complete"})
 
     async def _handle(self, scope: Scope, receive: Receive, send: Send) -> None:
-        request = Request(scope, receive)
+        request = Request(scope, receive, self._bodies)
         reply = Reply(send, head_only=request.method == "HEAD")
         began = perf_counter()
         reply.headers.update(cors_headers(request.header("origin"), self.settings.cors_allow_origins))

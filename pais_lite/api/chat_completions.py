@@ -14,7 +14,7 @@ from pais_lite.api.observation import ObservedRun
 from pais_lite.encoding import dump_json
 from pais_lite.errors import RunCancelled
 from pais_lite.events import Failed, Finished, Progress, RunEvent, TextDelta, ThinkingDelta
-from pais_lite.http import error_body, error_response, json_response, sse
+from pais_lite.http import ClientDisconnected, error_body, error_response, json_response, sse
 from pais_lite.settings import Settings
 from pais_lite.telemetry import Telemetry
 
@@ -32,6 +32,7 @@ class ChatCompletions:
 
     async def create(self, call: Call) -> None:
         """Answer a chat request. Raises `PaisError` for what fails before the answer has begun."""
+        self._admission.check(call.owner)
         body = await call.request.read_json(self._settings.max_request_bytes)
         chat = read_chat_request(
             body,
@@ -40,7 +41,7 @@ class ChatCompletions:
             default_model=self._agent.name,
             origin=read_origin(call.request, self._agent),
         )
-        self._admission.enter()
+        self._admission.enter(call.owner)
         with ObservedRun(
             self._telemetry,
             call,
@@ -54,7 +55,7 @@ class ChatCompletions:
     async def _serve(self, call: Call, chat: ChatRequest, observed: ObservedRun) -> None:
         run = self._agent.start(chat.run)
         observed.follow(run)
-        run.add_done_callback(self._admission.runs.leave)
+        run.add_done_callback(lambda: self._admission.leave(call.owner))
         call.reply.headers["x-session-id"] = chat.run.session_id
         # A bare task: it costs a request a quarter of what a task group does.
         watcher = asyncio.create_task(self._watch(call, run))
@@ -63,8 +64,8 @@ class ChatCompletions:
                 await self._stream(call, chat, run, observed)
             else:
                 await self._answer(call, chat, run)
-        except asyncio.CancelledError:
-            # Some hosts cancel the request instead of sending a disconnect.
+        except (asyncio.CancelledError, ClientDisconnected):
+            # Some hosts cancel the request instead of sending a disconnect; others raise when we send.
             self._abandon(run)
             raise
         finally:

@@ -36,6 +36,7 @@ class Probes:
             "memory": await self._memory_state(),
             "server": "draining" if self._admission.draining else "ok",
         }
+        self._admission.readiness.asked(draining=self._admission.draining)
         ready = all(state == "ok" for state in checks.values())
         answer = {"status": "ready" if ready else "not_ready", "name": self._name, "checks": checks}
         await call.reply.respond(json_response(answer, status=200 if ready else 503))

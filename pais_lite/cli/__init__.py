@@ -51,6 +51,36 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("--ready-fd", type=int, help=argparse.SUPPRESS)
     run.set_defaults(command=_run)
 
+    init = verbs.add_parser(
+        "init", help="begin a project", description="Write an agent with its tests into a folder."
+    )
+    init.add_argument("directory", metavar="DIR", help="the folder, made where it is not there")
+    init.set_defaults(command=_init)
+
+    build = verbs.add_parser(
+        "build",
+        help="build a container image",
+        description="Build a container image with docker, podman or buildah, whichever is there.",
+    )
+    build.add_argument("directory", nargs="?", default=".", metavar="DIR", help="the project; default: here")
+    build.add_argument("--name", help="the image's name; default: the folder's")
+    build.add_argument("--tag", default="latest", help="default: latest")
+    build.add_argument(
+        "--option",
+        action="append",
+        default=[],
+        dest="options",
+        metavar="OPTION",
+        help="one word more for the tool that builds, such as --option=--build-arg=NAME=VALUE; may be repeated",
+    )
+    build.set_defaults(command=_build)
+
+    check = verbs.add_parser(
+        "check", help="see whether settings, model and memory are well", description="Look before you run."
+    )
+    check.add_argument("target", nargs="?", metavar="FILE[:ATTR]", help="as for `run`")
+    check.set_defaults(command=_check)
+
     version = verbs.add_parser("version", help="print the version")
     version.set_defaults(command=_version)
     return parser
@@ -68,6 +98,24 @@ def _run(arguments: argparse.Namespace) -> int:
     from pais_lite.cli.run import run
 
     return run(arguments)
+
+
+def _init(arguments: argparse.Namespace) -> int:
+    from pais_lite.cli.init import init
+
+    return init(arguments)
+
+
+def _build(arguments: argparse.Namespace) -> int:
+    from pais_lite.cli.build import build
+
+    return build(arguments)
+
+
+def _check(arguments: argparse.Namespace) -> int:
+    from pais_lite.cli.check import check
+
+    return check(arguments)
 
 
 def _version(arguments: argparse.Namespace) -> int:

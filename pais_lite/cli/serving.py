@@ -4,8 +4,10 @@ import asyncio
 import gc
 import logging
 import os
+import resource
 import signal
 import socket
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -23,6 +25,16 @@ _log = logging.getLogger("pais_lite.cli")
 
 # Connections that may wait to be accepted: a burst of clients, not the drip that hypercorn's own default allows for.
 _BACKLOG = 2048
+_MAX_HEADER_BYTES = 32 * 1024
+# A client that takes nothing of what waits for it is given up by the kernel: nothing else ends a connection that is
+# closed with bytes still to be sent.
+_UNREAD_TIMEOUT_MS = 60_000
+# The usual period of a readiness probe is half of this.
+_LINGER_SECONDS = 10.0
+# The kernel would otherwise buffer megabytes for a client that does not read, and the run would seem to be read.
+_UNSENT_BYTES = 64 * 1024
+# Some systems allow a billion, and programs that we start would close them all one by one.
+_MAX_OPEN_FILES = 65_536
 # Threads that are done, but not gone yet, take no longer.
 _THREADS_TIMEOUT = 1.0
 
@@ -45,6 +57,9 @@ def bind(host: str, port: int) -> socket.socket:
         raise ConfigurationError(f"cannot listen on {host} port {port}: {exc.strerror or exc}") from exc
     # Answers are written whole: waiting for more to send would only delay tokens.
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    if sys.platform == "linux":
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, _UNREAD_TIMEOUT_MS)
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, _UNSENT_BYTES)
     return listener
 
 
@@ -54,14 +69,28 @@ def serve_until_stopped(server: AgentServer, listener: socket.socket, on_ready: 
     config.bind = [f"fd://{listener.detach()}"]
     config.backlog = _BACKLOG
     config.include_server_header = False
+    # Longer than load balancers keep an idle connection, so that they, not we, close what they are about to use. It is
+    # also what a client has from connecting to the end of its headers.
     config.keep_alive_timeout = 75
+    # What comes before a body: the limits of most servers and proxies.
+    config.h11_max_incomplete_size = _MAX_HEADER_BYTES
+    config.h2_max_header_list_size = _MAX_HEADER_BYTES
     # Thousands of requests over one kept connection are what a proxy in front of us does all day.
     config.keep_alive_max_requests = 1_000_000_000
     # The drain has waited for every answer; what is left are idle connections.
     config.graceful_timeout = 0.5
     config.errorlog = logging.getLogger("hypercorn.error")
+    _allow_many_connections()
     asyncio.run(_serve(server, config, on_ready))
     _leave_stuck_threads()
+
+
+def _allow_many_connections() -> None:
+    """Take as many open files as we may: the usual first limit of 1024 is there for programs that use `select`."""
+    now, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = _MAX_OPEN_FILES if most == resource.RLIM_INFINITY else min(most, _MAX_OPEN_FILES)
+    if now != resource.RLIM_INFINITY and now < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, most))
 
 
 def _leave_stuck_threads() -> None:
@@ -98,7 +127,7 @@ async def _serve(server: AgentServer, config: Config, on_ready: Callable[[], Non
         await asked_to_stop.wait()
         _log.info("shutting down: waiting up to %g s for runs to end", server.settings.shutdown_grace_seconds)
         # hypercorn goes on listening meanwhile, so that probes and new requests are told that we drain.
-        draining = asyncio.create_task(server.drain())
+        draining = asyncio.create_task(server.drain(linger=_LINGER_SECONDS))
         await asyncio.wait([draining])
 
     # What was imported is never garbage: looking at it again and again would cost every request a few per cent.

@@ -8,6 +8,7 @@ from typing import Any
 
 from pais_lite import errors
 from pais_lite.http.reply import Response, json_response
+from pais_lite.http.types import ClientDisconnected
 
 __all__ = [
     "BodyTooLarge",
@@ -18,10 +19,6 @@ __all__ = [
     "error_body",
     "error_response",
 ]
-
-
-class ClientDisconnected(Exception):
-    """Nobody is left to answer to. Not an error: the request just ends."""
 
 
 class MethodNotAllowed(errors.CallerError):

@@ -4,10 +4,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import anyio
+
 from pais_lite.encoding import dump_json
-from pais_lite.http.types import HeaderList, Send
+from pais_lite.http.types import ClientDisconnected, HeaderList, Message, Send
 
 __all__ = ["Reply", "Response", "json_response"]
+
+# A client that takes nothing at all for this long, while something waits for it, is as good as gone.
+WRITE_TIMEOUT = 60.0
+# No answer is to be taken for anything but what it says it is, and none is for anybody else than who asked.
+_HEADERS = {"x-content-type-options": "nosniff", "cache-control": "no-store"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,10 +32,13 @@ def json_response(value: Any, *, status: int = 200, headers: Mapping[str, str] |
 
 
 class Reply:
-    """The outbound half of one request: either one `respond`, or `start`, any number of `write`, and `end`."""
+    """The outbound half of one request: either one `respond`, or `start`, any number of `write`, and `end`.
+
+    Each raises `ClientDisconnected` when the client has left, or has read nothing for `WRITE_TIMEOUT` seconds.
+    """
 
     def __init__(self, send: Send, *, head_only: bool = False) -> None:
-        self.headers: dict[str, str] = {}
+        self.headers = _HEADERS.copy()
         self.status: int | None = None
         self.is_logged = False  # whether a line of the log tells of this request already
         self._send = send
@@ -44,21 +54,35 @@ class Reply:
         self.headers.update(response.headers)
         if response.status not in (204, 304):  # RFC 9110, section 8.6
             self.headers["content-length"] = str(len(response.body))
-        await self.start(response.status)
-        await self._send({"type": "http.response.body", "body": b"" if self._head_only else response.body})
+        body = b"" if self._head_only else response.body
+        await self._deliver(self._head(response.status), {"type": "http.response.body", "body": body})
 
     async def start(self, status: int) -> None:
         """Send the status and the headers set so far."""
-        self.status = status
-        await self._send({"type": "http.response.start", "status": status, "headers": _encode(self.headers)})
+        await self._deliver(self._head(status))
 
     async def write(self, data: bytes) -> None:
         """Send a piece of the body; waits while the client reads more slowly than we write."""
-        await self._send({"type": "http.response.body", "body": data, "more_body": True})
+        await self._deliver({"type": "http.response.body", "body": data, "more_body": True})
 
     async def end(self, data: bytes = b"") -> None:
         """Send the last piece of the body."""
-        await self._send({"type": "http.response.body", "body": data})
+        await self._deliver({"type": "http.response.body", "body": data})
+
+    def _head(self, status: int) -> Message:
+        headers = _encode(self.headers)
+        self.status = status
+        return {"type": "http.response.start", "status": status, "headers": headers}
+
+    async def _deliver(self, *messages: Message) -> None:
+        try:
+            with anyio.fail_after(WRITE_TIMEOUT):
+                for message in messages:
+                    await self._send(message)
+        except OSError as exc:
+            # A timeout is one as well. ASGI servers raise others when the client has left (ASGI 3.0, "Disconnected
+            # Client").
+            raise ClientDisconnected from exc
 
 
 def _encode(headers: Mapping[str, str]) -> HeaderList:

@@ -7,16 +7,41 @@ from urllib.parse import parse_qsl
 import anyio
 from pydantic_core import from_json
 
-from pais_lite.errors import InvalidRequest
+from pais_lite.errors import InvalidRequest, TooManyRuns
 from pais_lite.http.errors import BodyTooLarge, ClientDisconnected, RequestTimeout, UnsupportedMediaType
 from pais_lite.http.types import Receive, Scope
 
-__all__ = ["Request"]
+__all__ = ["BodyBudget", "Request"]
 
-# A client that sends nothing for this long in the middle of a body holds a connection for no good reason.
-BODY_PIECE_TIMEOUT = 30.0
+# How long a body may take to arrive: this, and as much more as its size takes at the slowest pace that is worth waiting
+# for. A client that drips a byte now and then holds a connection for no good reason.
+BODY_TIMEOUT = 30.0
+MIN_BYTES_PER_SECOND = 1000
 # What is thrown away of a body that nobody wanted, before the connection is given up with it.
 MAX_DISCARDED_BYTES = 64 * 1024 * 1024
+
+
+class BodyBudget:
+    """Bounds what all bodies that are being read hold together, whatever each of them may hold."""
+
+    def __init__(self, limit: int) -> None:
+        self._left = limit
+
+    def take(self, size: int) -> None:
+        """Take from the budget; `give` gives back.
+
+        Raises:
+            TooManyRuns: so much is not left.
+        """
+        if size > self._left:
+            raise TooManyRuns(
+                "too many large requests are being read; try again soon", code="too_many_large_requests"
+            )
+        self._left -= size
+
+    def give(self, size: int) -> None:
+        """Give back what was taken."""
+        self._left += size
 
 
 class Request:
@@ -25,7 +50,7 @@ class Request:
     `path` has the prefix under which the application is mounted (`root_path`) taken off.
     """
 
-    def __init__(self, scope: Scope, receive: Receive) -> None:
+    def __init__(self, scope: Scope, receive: Receive, budget: BodyBudget | None = None) -> None:
         self.method: str = scope["method"]
         self.root_path: str = scope.get("root_path", "").rstrip("/")
         self.path = _strip_prefix(scope["path"], self.root_path)
@@ -33,8 +58,12 @@ class Request:
         self.http_version: str = scope.get("http_version", "1.1")
         self.server: tuple[str, int | None] | None = scope.get("server")
         self.raw_headers: Sequence[tuple[bytes, bytes]] = scope["headers"]
+        if len(self.path) > 1 and self.path.endswith("/") and not scope.get("raw_path", b"/").endswith(b"/"):
+            # Litestar ends what it hands on to a mounted application with a slash that nobody sent.
+            self.path = self.path[:-1]
         self._scope = scope
         self._receive = receive
+        self._budget = budget
         self.has_disconnected = False
         self._body_ended = False
 
@@ -65,7 +94,8 @@ class Request:
 
         Raises:
             BodyTooLarge: it is longer than `limit` bytes; no more than that is ever held.
-            RequestTimeout: the client stopped sending.
+            TooManyRuns: so many others are being read that this one does not fit beside them.
+            RequestTimeout: the client stopped sending, or sends too slowly.
             ClientDisconnected: the client left.
         """
         declared = self.header("content-length")
@@ -75,17 +105,24 @@ class Request:
             if len(digits) > len(str(limit)) or int(digits or "0") > limit:
                 raise BodyTooLarge(limit)
         pieces: list[bytes] = []
-        size = 0
-        while not self._body_ended:
-            try:
-                with anyio.fail_after(BODY_PIECE_TIMEOUT):
+        size = held = 0
+        try:
+            with anyio.fail_after(BODY_TIMEOUT) as scope:
+                while not self._body_ended:
                     piece = await self._next_piece()
-            except TimeoutError as exc:
-                raise RequestTimeout("the request's body did not arrive in time") from exc
-            size += len(piece)
-            if size > limit:
-                raise BodyTooLarge(limit)
-            pieces.append(piece)
+                    size += len(piece)
+                    if size > limit:
+                        raise BodyTooLarge(limit)
+                    if self._budget is not None and not self._body_ended:
+                        self._budget.take(size - held)
+                        held = size
+                    scope.deadline += len(piece) / MIN_BYTES_PER_SECOND
+                    pieces.append(piece)
+        except TimeoutError as exc:
+            raise RequestTimeout("the request's body did not arrive in time") from exc
+        finally:
+            if self._budget is not None:
+                self._budget.give(held)
         return b"".join(pieces)
 
     async def read_json(self, limit: int) -> Any:

@@ -12,6 +12,7 @@ from pydantic_ai.profiles.openai import OpenAIModelProfile
 from pydantic_ai.providers.openai import OpenAIProvider
 from pydantic_ai.providers.openai_compatible import OpenAICompatibleProvider
 
+from pais_lite.models.checked import CheckedChatModel
 from pais_lite.models.streaming import streaming_client
 from pais_lite.settings import Settings
 from pais_lite.telemetry import send_trace_context
@@ -83,8 +84,8 @@ def _maybe_proxy(url: str) -> str | None:
 
 def _chat_model(name: str, client: AsyncOpenAI) -> OpenAIChatModel:
     if client.base_url.host == _OPENAI_HOST:
-        return OpenAIChatModel(name, provider=OpenAIProvider(openai_client=client))
+        return CheckedChatModel(name, provider=OpenAIProvider(openai_client=client))
     # Other servers of this API know the older `max_tokens`, not all of them the newer name.
     profile = OpenAIModelProfile(openai_chat_supports_max_completion_tokens=False)
     provider = OpenAICompatibleProvider("openai-compatible", openai_client=client)
-    return OpenAIChatModel(name, provider=provider, profile=profile)
+    return CheckedChatModel(name, provider=provider, profile=profile)

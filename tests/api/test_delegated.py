@@ -23,8 +23,7 @@ def sleeper() -> PydanticAgent[AgentDeps, str]:
 
     @agent.tool
     async def look(ctx: RunContext[AgentDeps]) -> str:
-        scope = ctx.deps.delegation
-        return f"{','.join(scope.chain)} {dict(scope.trace)}"
+        return ",".join(ctx.deps.delegation.chain)
 
     return agent
 
@@ -47,8 +46,7 @@ async def test_time_that_is_none_or_longer_than_allowed_changes_nothing(timeout:
 
 async def test_tools_see_where_a_run_comes_from() -> None:
     server = mock_server(call(("look", {})), "Done.", agent=sleeper())
-    headers = {"x-delegation-chain": "a, b", "traceparent": "00-1-2-01", "tracestate": "x" * 2000}
-    await ask(server, "POST", CHAT, chat(), headers)
+    await ask(server, "POST", CHAT, chat(), {"x-delegation-chain": "a, b"})
     events = (await ask(server, "GET", "/memory/events")).json()["events"]
     (result,) = [event["content"]["result"] for event in events if event["event_type"] == "tool_result"]
-    assert result == "a,b {'traceparent': '00-1-2-01'}"
+    assert result == "a,b"

@@ -3,7 +3,8 @@
 import anyio
 import pytest
 
-from pais_lite.http import Reply, Response, json_response
+from pais_lite.http import ClientDisconnected, Reply, Response, json_response, sse
+from pais_lite.http import reply as reply_module
 from pais_lite.http.types import Message
 
 pytestmark = pytest.mark.anyio
@@ -29,7 +30,8 @@ async def test_whole_answer_has_its_length() -> None:
     await Reply(client.send).respond(json_response({"a": "ä"}, status=418))
     start, body = client.messages
     assert (start["type"], start["status"]) == ("http.response.start", 418)
-    assert client.headers == {b"content-type": b"application/json", b"content-length": b"10"}
+    assert client.headers[b"content-type"] == b"application/json"
+    assert client.headers[b"content-length"] == b"10"
     assert (body["body"], body.get("more_body", False)) == ('{"a":"ä"}'.encode(), False)
 
 
@@ -82,3 +84,40 @@ async def test_stream_goes_out_piece_by_piece() -> None:
         (b"a", True),
         (b"b", False),
     ]
+
+
+async def test_every_answer_keeps_browsers_and_caches_from_guessing() -> None:
+    client = Client()
+    await Reply(client.send).respond(Response(200))
+    assert client.headers[b"x-content-type-options"] == b"nosniff"
+    assert client.headers[b"cache-control"] == b"no-store"
+
+
+async def test_stream_says_itself_how_it_may_be_cached() -> None:
+    client = Client()
+    reply = Reply(client.send)
+    reply.headers.update(sse.HEADERS)
+    await reply.start(200)
+    assert client.headers[b"cache-control"] == b"no-cache"
+    assert client.headers[b"x-content-type-options"] == b"nosniff"
+
+
+async def test_client_that_takes_nothing_is_as_good_as_gone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reply_module, "WRITE_TIMEOUT", 0.02)
+
+    async def send(message: Message) -> None:
+        if message["type"] == "http.response.body":
+            await anyio.sleep_forever()
+
+    reply = Reply(send)
+    await reply.start(200)
+    with anyio.fail_after(10), pytest.raises(ClientDisconnected):
+        await reply.write(b"a")
+
+
+async def test_server_that_raises_for_a_client_who_left_is_understood() -> None:
+    async def send(message: Message) -> None:
+        raise BrokenPipeError
+
+    with pytest.raises(ClientDisconnected):
+        await Reply(send).respond(Response(200))

@@ -8,8 +8,8 @@ from typing import Any
 import anyio
 import pytest
 
-from pais_lite.errors import InvalidRequest
-from pais_lite.http import ClientDisconnected, Request
+from pais_lite.errors import InvalidRequest, TooManyRuns
+from pais_lite.http import BodyBudget, ClientDisconnected, Request
 from pais_lite.http import request as request_module
 from pais_lite.http.errors import BodyTooLarge, RequestTimeout, UnsupportedMediaType
 from pais_lite.http.types import Message
@@ -90,10 +90,53 @@ async def test_client_that_leaves_in_the_middle_of_a_body() -> None:
 
 
 async def test_client_that_stops_in_the_middle_of_a_body(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(request_module, "BODY_PIECE_TIMEOUT", 0.02)
+    monkeypatch.setattr(request_module, "BODY_TIMEOUT", 0.02)
     request = Request(make_scope("POST", "/"), receiving(messages(b"{", more=True)))
     with anyio.fail_after(5), pytest.raises(RequestTimeout):
         await request.read_body(LIMIT)
+
+
+async def test_client_that_drips_a_byte_now_and_then_is_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(request_module, "BODY_TIMEOUT", 0.1)
+    dripped = 0
+
+    async def drip() -> Message:
+        nonlocal dripped
+        await anyio.sleep(0.02)
+        dripped += 1
+        return {"type": "http.request", "body": b"x", "more_body": True}
+
+    with anyio.fail_after(10), pytest.raises(RequestTimeout):
+        await Request(make_scope("POST", "/"), drip).read_body(LIMIT)
+    assert dripped > 1
+
+
+async def test_large_body_at_a_modest_pace_has_the_time_it_needs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(request_module, "BODY_TIMEOUT", 0.1)
+    pieces = messages(*[b"x" * 100] * 8)
+
+    async def modest() -> Message:
+        await anyio.sleep(0.03)
+        return pieces.pop(0)
+
+    assert len(await Request(make_scope("POST", "/"), modest).read_body(LIMIT)) == 800
+
+
+async def test_bodies_that_are_being_read_share_a_budget() -> None:
+    budget = BodyBudget(1500)
+    waiting = Request(make_scope("POST", "/"), receiving(messages(b"x" * LIMIT, more=True)), budget)
+    late = Request(make_scope("POST", "/"), receiving(messages(b"x" * 600, b"y")), budget)
+    small = Request(make_scope("POST", "/"), receiving(messages(b"x" * 400, b"y")), budget)
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(waiting.read_body, LIMIT)
+        await anyio.wait_all_tasks_blocked()
+        with pytest.raises(TooManyRuns):
+            await late.read_body(LIMIT)
+        assert len(await small.read_body(LIMIT)) == 401
+        tasks.cancel_scope.cancel()
+    # What a body held is free again, however its reading ended.
+    late = Request(make_scope("POST", "/"), receiving(messages(b"x" * LIMIT, b"")), budget)
+    assert len(await late.read_body(LIMIT)) == LIMIT
 
 
 async def test_discarding_ends_with_the_body() -> None:
@@ -216,6 +259,12 @@ async def test_headers_are_found_whatever_their_case_and_the_first_counts() -> N
 )
 async def test_prefix_of_a_mounted_application_is_taken_off(path: str, root_path: str, seen: str) -> None:
     assert make_request(path=path, root_path=root_path).path == seen
+
+
+@pytest.mark.parametrize(("raw_path", "seen"), [(b"/a/b", "/b"), (b"/a/b/", "/b/")])
+async def test_slash_that_only_a_host_has_put_at_the_end_is_taken_off(raw_path: bytes, seen: str) -> None:
+    scope = {**make_scope("GET", "/b/", root_path="/a"), "raw_path": raw_path}
+    assert Request(scope, receiving([])).path == seen
 
 
 async def test_base_url_is_the_one_the_client_used() -> None:
