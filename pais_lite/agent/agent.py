@@ -120,6 +120,11 @@ class Agent:
         self._inspector = ToolInspector(agent, inspection, remote.toolsets, remote.version)
         self._runs: set[Run] = set()
 
+    @property
+    def sub_agents(self) -> Sequence[RemoteAgent]:
+        """The agents that this one may delegate to, reachable or not."""
+        return self._remote.sub_agents
+
     def start(self, request: RunRequest) -> Run:
         """Start a run. It goes on until its end or its `cancel`, whoever listens."""
         memory = self.memory.for_owner(request.owner)

@@ -31,6 +31,7 @@ class RemoteTools:
         mcp_servers: Sequence[AbstractToolset[Any] | str] | None = None,
     ) -> None:
         agents = _agents_of(settings) if sub_agents is None else list(sub_agents)
+        self.sub_agents: Sequence[RemoteAgent] = agents
         if mcp_servers is None:
             servers = {peer.name: mcp_toolset(peer.url, peer.name) for peer in settings.mcp_servers}
         else:

@@ -4,6 +4,7 @@ import argparse
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any
 
 import anyio
@@ -11,7 +12,8 @@ import httpx2
 
 from pais_lite.agent import Agent
 from pais_lite.cli.discovery import find_agent, target_file
-from pais_lite.errors import ConfigurationError, MemoryUnavailable
+from pais_lite.delegation import RemoteAgent
+from pais_lite.errors import ConfigurationError, MemoryUnavailable, PeerUnavailable
 from pais_lite.server import AgentServer
 from pais_lite.settings import Settings
 
@@ -64,6 +66,7 @@ async def _check_dependencies(server: AgentServer) -> int:
     checks: dict[str, Callable[[], Awaitable[str]]] = {
         "model": lambda: _check_model(server.settings),
         "memory": lambda: _check_memory(server.agent, server.settings),
+        **{f"agent:{peer.name}": partial(_check_sub_agent, peer) for peer in server.agent.sub_agents},
     }
     well = True
     async with server.lifespan():
@@ -129,5 +132,13 @@ async def _check_memory(agent: Agent, settings: Settings) -> str:
     return {"local": "in this process, gone with it", "null": "off"}.get(kind, f"{kind}, reachable")
 
 
+async def _check_sub_agent(peer: RemoteAgent) -> str:
+    try:
+        profile = await peer.discover()
+    except PeerUnavailable as exc:
+        raise _Problem(f"{peer.card_url}: {exc.message}") from exc
+    return f"{profile.model} at {peer.card_url}"
+
+
 def _say(name: str, *, ok: bool, text: str) -> None:
-    print(f"{name:<10} {'ok' if ok else 'failed':<7} {text}", flush=True)  # noqa: T201
+    print(f"{name:<16} {'ok' if ok else 'failed':<7} {text}", flush=True)  # noqa: T201

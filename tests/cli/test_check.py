@@ -121,3 +121,17 @@ def test_mock_and_the_agents_own_model_need_no_endpoint(pais: Pais, folder: Path
     (folder / "own.py").write_text("from pydantic_ai import Agent\nmine = Agent('test')\n")
     code, lines = lines_of(pais, folder, "own.py:mine")
     assert (code, lines["model"]) == (0, "ok the agent's own")
+
+
+def test_sub_agents_have_a_line_each(pais: Pais, folder: Path) -> None:
+    with endpoint_in_thread(models) as endpoint:
+        code, lines = lines_of(
+            pais,
+            folder,
+            DEBUG_MOCK_RESPONSES='["hi"]',
+            AGENT_SUB_AGENTS=f"writer:{endpoint.url},gone:http://127.0.0.1:{free_port()}",
+            SUB_AGENT_WRITER_API_KEY=KEY,
+        )
+    assert code == 1
+    assert lines["agent:writer"].startswith("ok")
+    assert lines["agent:gone"].endswith("could not be reached")
