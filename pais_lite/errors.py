@@ -9,6 +9,8 @@ __all__ = [
     "CallerError",
     "ConfigurationError",
     "Conflict",
+    "DelegationFailed",
+    "DelegationRefused",
     "DependencyError",
     "InvalidCredentials",
     "InvalidRequest",
@@ -19,6 +21,7 @@ __all__ = [
     "ModelUnavailable",
     "NotFound",
     "PaisError",
+    "PeerUnavailable",
     "RunCancelled",
     "RunFailed",
     "RunTimedOut",
@@ -73,6 +76,12 @@ class Conflict(CallerError):
     """The request contradicts what is already under way."""
 
     code = "conflict"
+
+
+class DelegationRefused(CallerError):
+    """The chain of agents that a request has come through already holds this one, or is too long."""
+
+    code = "delegation_refused"
 
 
 # ---------------------------------------------------------------------------------------------- our mistake
@@ -145,6 +154,18 @@ class ModelMisbehaved(DependencyError):
     """The model answered, but nothing that the agent could use, within its retries."""
 
     code = "model_behavior"
+
+
+class DelegationFailed(DependencyError):
+    """Another agent was asked and gave no answer."""
+
+    code = "delegation_failed"
+
+
+class PeerUnavailable(DelegationFailed):
+    """The other agent could not be reached, or broke off; trying later may help."""
+
+    code = "peer_unavailable"
 
 
 class RunTimedOut(DependencyError):

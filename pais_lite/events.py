@@ -5,7 +5,7 @@ from typing import Literal
 
 from pais_lite.errors import PaisError
 
-__all__ = ["Failed", "Finished", "Progress", "RunEvent", "TextDelta", "ThinkingDelta", "Usage"]
+__all__ = ["Failed", "Finished", "Hop", "Progress", "RunEvent", "TextDelta", "ThinkingDelta", "Usage"]
 
 FinishReason = Literal["stop", "length", "content_filter"]
 
@@ -24,9 +24,21 @@ class ThinkingDelta:
     text: str
 
 
+@dataclass(frozen=True, slots=True)
+class Hop:
+    """One delegation: which agent it went to, and the call of the tool that sent it there."""
+
+    agent: str
+    call_id: str
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Progress:
-    """A step of a tool call or a delegation. `delta` is the sub-agent's text while `status` is `running`."""
+    """A step of a tool call or a delegation. `delta` is the sub-agent's text while `status` is `running`.
+
+    What a sub-agent said of its own steps has the delegations that lead there in `path`, the outermost first. So the
+    path and the `call_id` together name one node in the tree of all calls below a run.
+    """
 
     step: int
     max_steps: int
@@ -36,6 +48,7 @@ class Progress:
     status: Literal["started", "running", "completed", "failed"]
     duration_ms: int | None = None
     delta: str | None = None
+    path: tuple[Hop, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,6 +59,14 @@ class Usage:
     output_tokens: int = 0
     cached_tokens: int = 0
     reasoning_tokens: int = 0
+
+    def __add__(self, other: "Usage") -> "Usage":
+        return Usage(
+            input_tokens=self.input_tokens + other.input_tokens,
+            output_tokens=self.output_tokens + other.output_tokens,
+            cached_tokens=self.cached_tokens + other.cached_tokens,
+            reasoning_tokens=self.reasoning_tokens + other.reasoning_tokens,
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,12 +5,15 @@ import logging
 import re
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from time import perf_counter
 from typing import Any, Self
 
 import anyio
 from pydantic_ai import Agent as PydanticAgent
+from pydantic_ai.toolsets import AbstractToolset
 
 from pais_lite.agent import Agent
+from pais_lite.api.access_log import log_request
 from pais_lite.api.admission import Admission, InFlight
 from pais_lite.api.agent_card import AgentCardRoute
 from pais_lite.api.call import Call, Handler
@@ -19,6 +22,7 @@ from pais_lite.api.memory import MemoryRoutes
 from pais_lite.api.models import Models
 from pais_lite.api.probes import Probes
 from pais_lite.api.tools import Tools
+from pais_lite.delegation import RemoteAgent
 from pais_lite.errors import InvalidCredentials, ServerDraining
 from pais_lite.http import (
     BodyBudget,
@@ -35,6 +39,7 @@ from pais_lite.http.types import Receive, Scope, Send
 from pais_lite.memory import LocalMemory, Memory, NullMemory, RedisMemory
 from pais_lite.memory.base import DEFAULT_OWNER
 from pais_lite.settings import ApiKey, Settings
+from pais_lite.telemetry import Telemetry
 
 __all__ = ["AgentServer", "serve"]
 
@@ -57,9 +62,10 @@ class AgentServer:
     lifespan events has its resources closed at shutdown; one that does not may use `lifespan()`.
     """
 
-    def __init__(self, agent: Agent, settings: Settings) -> None:
+    def __init__(self, agent: Agent, settings: Settings, telemetry: Telemetry | None = None) -> None:
         self.agent = agent
         self.settings = settings
+        self.telemetry = telemetry or Telemetry.from_settings(settings, agent.name)
         self._admission = Admission(settings.max_concurrent_runs)
         self._requests = InFlight()
         self._bodies = BodyBudget(_BODIES_AT_ONCE * settings.max_request_bytes)
@@ -67,16 +73,30 @@ class AgentServer:
 
     @classmethod
     def serving(
-        cls, agent: PydanticAgent[Any, Any], settings: Settings, memory: Memory | None = None
+        cls,
+        agent: PydanticAgent[Any, Any],
+        settings: Settings,
+        memory: Memory | None = None,
+        *,
+        sub_agents: Sequence[RemoteAgent] | None = None,
+        mcp_servers: Sequence[AbstractToolset[Any] | str] | None = None,
     ) -> Self:
-        """Make a server for a Pydantic AI agent; `memory` is what the settings ask for unless it is given."""
+        """Make a server for a Pydantic AI agent; what is not given is what the settings ask for."""
         name = settings.agent_name or _usable_name(agent.name)
         memory = memory or _make_memory(name, settings)
-        return cls(Agent.serving(agent, name=name, memory=memory, settings=settings), settings)
+        wrapped = Agent.serving(
+            agent,
+            name=name,
+            memory=memory,
+            settings=settings,
+            sub_agents=sub_agents,
+            mcp_servers=mcp_servers,
+        )
+        return cls(wrapped, settings)
 
     def _routes(self) -> list[Route[Handler]]:
         agent, settings = self.agent, self.settings
-        chat = ChatCompletions(agent, settings, self._admission)
+        chat = ChatCompletions(agent, settings, self._admission, self.telemetry)
         models, memory = Models(agent.name), MemoryRoutes(agent.memory)
         card = AgentCardRoute(agent, settings.agent_public_url)
         routes: list[Route[Handler]] = [
@@ -104,9 +124,11 @@ class AgentServer:
         match scope["type"]:
             case "http":
                 self._requests.enter()
+                self.telemetry.request_begins(scope["method"], scope.get("scheme", "http"))
                 try:
                     await self._handle(scope, receive, send)
                 finally:
+                    self.telemetry.request_ends(scope["method"], scope.get("scheme", "http"))
                     self._requests.leave()
             case "lifespan":
                 await self._live(receive, send)
@@ -122,12 +144,14 @@ class AgentServer:
         A server may live again after that: what it needs is opened anew on first use.
         """
         self._admission.draining = False
+        self.agent.open()
         try:
             yield
         finally:
             with anyio.CancelScope(shield=True):
                 await self.drain()
                 await self.agent.close()
+                await self.telemetry.aclose()
 
     async def drain(self, *, linger: float = 0.0) -> None:
         """Refuse new runs, wait up to `SHUTDOWN_GRACE_SECONDS` for those under way, then end them with an error.
@@ -136,6 +160,7 @@ class AgentServer:
         until then requests still come, and are better told than met with a closed port. Cancelling it cuts the waiting short, not the end: every stream still gets its last frame.
         """
         self._admission.draining = True
+        self.telemetry.grace_begins()
         try:
             with anyio.move_on_after(self.settings.shutdown_grace_seconds):
                 await self._admission.runs.empty()
@@ -156,6 +181,7 @@ class AgentServer:
     async def _handle(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope, receive, self._bodies)
         reply = Reply(send, head_only=request.method == "HEAD")
+        began = perf_counter()
         reply.headers.update(cors_headers(request.header("origin"), self.settings.cors_allow_origins))
         try:
             await self._route(request, reply)
@@ -168,6 +194,9 @@ class AgentServer:
             if reply.started:
                 raise
             await _refuse(request, reply, response)
+        finally:
+            if self.settings.agent_access_log and not reply.is_logged:
+                log_request(request, reply, perf_counter() - began)
 
     async def _route(self, request: Request, reply: Reply) -> None:
         if request.method == "OPTIONS" and self.settings.cors_allow_origins:
@@ -212,16 +241,25 @@ async def _discard_body(request: Request) -> None:
         await request.discard_body()
 
 
-def serve(agent: PydanticAgent[Any, Any], *, memory: Memory | None = None, **overrides: Any) -> AgentServer:
+def serve(
+    agent: PydanticAgent[Any, Any],
+    *,
+    memory: Memory | None = None,
+    sub_agents: Sequence[RemoteAgent] | None = None,
+    mcp_servers: Sequence[AbstractToolset[Any] | str] | None = None,
+    **overrides: Any,
+) -> AgentServer:
     """Wrap a Pydantic AI agent into a server, configured by the environment and, over it, by `overrides`.
 
     Overrides are the variables in lower case, such as `agent_name="greeter"` or `memory_type="null"`. The agent is
-    not changed, so it can be served any number of times.
+    not changed, so it can be served any number of times. `sub_agents` and `mcp_servers` take the place of those that
+    the environment names.
 
     Raises:
         ConfigurationError: a setting is wrong, or no model can be found.
     """
-    return AgentServer.serving(agent, Settings.load(**overrides), memory)
+    settings = Settings.load(**overrides)
+    return AgentServer.serving(agent, settings, memory, sub_agents=sub_agents, mcp_servers=mcp_servers)
 
 
 def _usable_name(name: str | None) -> str:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, Literal, Self, cast
 
 from pais_lite.errors import ConfigurationError
+from pais_lite.peers import URL_EXPECTED, Peer, complete_peers, maybe_http_url
 
 __all__ = ["ApiKey", "Settings"]
 
@@ -25,6 +26,7 @@ _FALSE = frozenset({"0", "false", "no", "off"})
 _LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 # Names end up in tool names, Redis keys and headers.
 _AGENT_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+_PEER_URL, _PEER_KEY = "PEER_AGENT_{}_CARD_URL", "SUB_AGENT_{}_API_KEY"
 _OWNER_NAME = re.compile(r"[A-Za-z0-9._@-]{1,64}")
 
 
@@ -95,9 +97,10 @@ def _agent_name(value: object) -> str:
 
 
 def _http_url(value: object) -> str:
-    if isinstance(value, str) and re.fullmatch(r"https?://[^\s/?#]+[^\s?#]*", value.strip(), re.IGNORECASE):
-        return value.strip().rstrip("/")
-    raise _Unfit("a URL that begins with http:// or https://, without a query")
+    url = maybe_http_url(value)
+    if url is None:
+        raise _Unfit(URL_EXPECTED)
+    return url
 
 
 def _redis_url(value: object) -> str:
@@ -151,11 +154,67 @@ def _origins(value: object) -> tuple[str, ...]:
     raise _Unfit(expected)
 
 
+def _sub_agents(value: object) -> tuple[Peer, ...]:
+    expected = "a comma-separated list of `name:url`, each name once"
+    if isinstance(value, Mapping):
+        pairs = [(str(name), url) for name, url in value.items()]
+    else:
+        pairs = [(name.strip(), url) for name, _, url in (i.partition(":") for i in _list(value, expected))]
+    try:
+        peers = tuple(Peer(_agent_name(name), _http_url(url)) for name, url in pairs)
+    except _Unfit as exc:
+        raise _Unfit(expected) from exc
+    return _each_once(peers, expected)
+
+
+def _peers(value: object) -> tuple[Peer, ...]:
+    """Read names whose URLs are in variables of their own, or a mapping that has both."""
+    if isinstance(value, Mapping):
+        return _sub_agents(value)
+    expected = "a comma-separated list of names, each once"
+    try:
+        peers = tuple(Peer(_agent_name(name), "") for name in _list(value, expected))
+    except _Unfit as exc:
+        raise _Unfit(expected) from exc
+    return _each_once(peers, expected)
+
+
+def _each_once(peers: tuple[Peer, ...], expected: str) -> tuple[Peer, ...]:
+    if len({peer.name for peer in peers}) != len(peers):
+        raise _Unfit(expected)
+    return peers
+
+
+def _variables(value: object) -> tuple[tuple[str, str], ...]:
+    if isinstance(value, Mapping) and all(
+        isinstance(name, str) and name.startswith("OTEL_") and isinstance(text, str)
+        for name, text in value.items()
+    ):
+        return tuple(value.items())
+    raise _Unfit("a mapping of names that begin with OTEL_ to texts")
+
+
 def _setting(
-    parse: Callable[[object], Any], default: Any = None, *, secret: bool = False, env: tuple[str, ...] = ()
+    parse: Callable[[object], Any],
+    default: Any = None,
+    *,
+    secret: bool = False,
+    env: tuple[str, ...] = (),
+    url_variable: str | None = None,
+    key_variable: str | None = None,
 ) -> Any:
-    """Declare a field: how it is read, what it is when unset, and whether complaints must not show its value."""
-    return dataclasses.field(default=default, metadata={"parse": parse, "secret": secret, "env": env})
+    """Declare a field: how it is read, what it is when unset, and whether complaints must not show its value.
+
+    Of a list of names, `url_variable` is where the URL of each one is, and `key_variable` its key.
+    """
+    metadata = {
+        "parse": parse,
+        "secret": secret,
+        "env": env,
+        "url_variable": url_variable,
+        "key_variable": key_variable,
+    }
+    return dataclasses.field(default=default, metadata=metadata)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -190,6 +249,15 @@ class Settings:
     memory_max_session_events: int = _setting(_integer(2, 1_000_000), 500)
     memory_ttl_hours: float = _setting(_seconds(0.001, 876_000), 24.0)
 
+    agent_sub_agents: tuple[Peer, ...] = _setting(
+        _sub_agents, (), url_variable=_PEER_URL, key_variable=_PEER_KEY
+    )
+    peer_agents: tuple[Peer, ...] = _setting(_peers, (), url_variable=_PEER_URL, key_variable=_PEER_KEY)
+    delegation_max_depth: int = _setting(_integer(1, 100), 5)
+    discovery_timeout: float = _setting(_seconds(0.05, 3600), 5.0)
+    delegation_timeout: float = _setting(_seconds(0.05, 86400), 60.0)
+    mcp_servers: tuple[Peer, ...] = _setting(_peers, (), url_variable="MCP_SERVER_{}_URL")
+
     agent_api_keys: tuple[ApiKey, ...] = _setting(_api_keys, (), secret=True)
     cors_allow_origins: tuple[str, ...] = _setting(_origins, ())
     max_request_bytes: int = _setting(_integer(1024, 1 << 30), 10_485_760)
@@ -204,6 +272,10 @@ class Settings:
     )
     log_format: Literal["text", "json"] = _setting(_choice("text", "json"), "text")
     agent_access_log: bool = _setting(_boolean, False)
+
+    otel_enabled: bool = _setting(_boolean, False)
+    # Those of the environment, by name: OpenTelemetry reads, checks and explains them itself.
+    otel_variables: tuple[tuple[str, str], ...] = _setting(_variables, ())
 
     @classmethod
     def load(
@@ -223,6 +295,7 @@ class Settings:
         """
         environ = os.environ if environ is None else environ
         values = {**_read_env_file(env_file), **{name: value for name, value in environ.items() if value}}
+        overrides.setdefault("otel_variables", _open_telemetry(values))
         fields = {field.name: field for field in dataclasses.fields(cls)}
         complaints = [f"there is no setting {name!r}" for name in overrides if name not in fields]
         found: dict[str, object] = {}
@@ -231,7 +304,12 @@ class Settings:
             if value is None:
                 continue
             try:
-                found[field.name] = field.metadata["parse"](value)
+                parsed = field.metadata["parse"](value)
+                if (template := field.metadata["url_variable"]) is not None:
+                    key_template = field.metadata["key_variable"]
+                    parsed, missing = complete_peers(source, parsed, values, template, key_template)
+                    complaints += missing
+                found[field.name] = parsed
             except _Unfit as exc:
                 shown = "its value" if field.metadata["secret"] else repr(value)
                 complaints.append(f"{source}: {shown} is not {exc}")
@@ -242,9 +320,22 @@ class Settings:
                 return settings
         raise ConfigurationError("; ".join(complaints))
 
+    @property
+    def sub_agents(self) -> tuple[Peer, ...]:
+        """The agents to delegate to, whichever of the two variables named them."""
+        return (
+            *self.agent_sub_agents,
+            *(peer for peer in self.peer_agents if peer not in self.agent_sub_agents),
+        )
+
     def _contradictions(self) -> list[str]:
         """Say which settings are fine alone but not together."""
         complaints = []
+        names = [peer.name for peer in self.sub_agents]
+        complaints += [
+            f"AGENT_SUB_AGENTS and PEER_AGENTS have different URLs for {name!r}"
+            for name in sorted({name for name in names if names.count(name) > 1})
+        ]
         if self.memory_type == "redis" and self.memory_enabled and self.memory_redis_url is None:
             complaints.append("MEMORY_TYPE=redis needs MEMORY_REDIS_URL, such as redis://localhost:6379/0")
         return complaints
@@ -260,6 +351,10 @@ def _read_env_file(path: Path | None) -> dict[str, str]:
         return {name: value for name, value in dotenv_values(path).items() if value}
     except (OSError, UnicodeDecodeError) as exc:
         raise ConfigurationError(f"{path} could not be read: {type(exc).__name__}") from exc
+
+
+def _open_telemetry(values: Mapping[str, str]) -> dict[str, str]:
+    return {name: value for name, value in values.items() if name.startswith("OTEL_")}
 
 
 def _look_up(

@@ -39,6 +39,7 @@ def test_what_a_module_defines_is_private_or_listed(name: str) -> None:
 def test_everything_that_users_import_comes_from_the_top() -> None:
     assert {"serve", "Agent", "AgentServer", "AgentDeps", "Settings"} <= set(pais_lite.__all__)
     assert {"Memory", "LocalMemory", "NullMemory", "MemoryEvent", "SessionMemory"} <= set(pais_lite.__all__)
+    assert {"RemoteAgent", "DelegationToolset"} <= set(pais_lite.__all__)
 
 
 def test_telemetry_that_is_off_imports_no_sdk() -> None:

@@ -6,6 +6,7 @@ import pytest
 
 from pais_lite import Settings
 from pais_lite.errors import ConfigurationError
+from pais_lite.peers import Peer
 from pais_lite.settings import ApiKey
 
 
@@ -130,3 +131,60 @@ def test_overrides_win_and_may_be_values_or_texts() -> None:
 def test_an_override_that_is_no_setting_is_named() -> None:
     with pytest.raises(ConfigurationError, match="no setting 'agent_prot'"):
         Settings.load({}, env_file=None, agent_prot=1)
+
+
+def test_other_agents_come_from_either_variable_with_their_keys() -> None:
+    settings = Settings.load(
+        {
+            "AGENT_SUB_AGENTS": "writer:http://writer:8000/, my-clerk:https://clerk.example/p",
+            "PEER_AGENTS": "alpha,writer",
+            "PEER_AGENT_ALPHA_CARD_URL": "http://alpha:8000",
+            "PEER_AGENT_writer_CARD_URL": "http://writer:8000",
+            "SUB_AGENT_MY_CLERK_API_KEY": "opensesame",
+        },
+        env_file=None,
+    )
+    assert settings.sub_agents == (
+        Peer("writer", "http://writer:8000"),
+        Peer("my-clerk", "https://clerk.example/p", "opensesame"),
+        Peer("alpha", "http://alpha:8000"),
+    )
+    assert "opensesame" not in repr(settings)
+
+
+def test_mcp_servers_are_found_by_their_exact_or_their_upper_cased_name() -> None:
+    environ = {
+        "MCP_SERVERS": "one,two-2",
+        "MCP_SERVER_one_URL": "http://1",
+        "MCP_SERVER_TWO_2_URL": "http://2/x",
+    }
+    settings = Settings.load(environ, env_file=None)
+    assert settings.mcp_servers == (Peer("one", "http://1"), Peer("two-2", "http://2/x"))
+
+
+@pytest.mark.parametrize(
+    ("environ", "complaint"),
+    [
+        ({"AGENT_SUB_AGENTS": "writer"}, "AGENT_SUB_AGENTS: 'writer' is not a comma-separated list"),
+        ({"AGENT_SUB_AGENTS": "a:http://x,a:http://y"}, "AGENT_SUB_AGENTS: .* each name once"),
+        ({"AGENT_SUB_AGENTS": "a b:http://x"}, "AGENT_SUB_AGENTS"),
+        ({"PEER_AGENTS": "my-peer"}, "PEER_AGENTS: 'my-peer' needs PEER_AGENT_MY_PEER_CARD_URL"),
+        ({"PEER_AGENTS": "a", "PEER_AGENT_A_CARD_URL": "x"}, "PEER_AGENT_A_CARD_URL: 'x' is not a URL"),
+        ({"MCP_SERVERS": "a"}, "MCP_SERVERS: 'a' needs MCP_SERVER_A_URL"),
+        (
+            {"AGENT_SUB_AGENTS": "a:http://x", "PEER_AGENTS": "a", "PEER_AGENT_A_CARD_URL": "http://y"},
+            "different URLs for 'a'",
+        ),
+        (
+            {"AGENT_SUB_AGENTS": "a:http://x", "SUB_AGENT_A_API_KEY": "geheim\u00fc"},
+            "SUB_AGENT_A_API_KEY: its value is not",
+        ),
+        ({"DELEGATION_MAX_DEPTH": "0"}, "DELEGATION_MAX_DEPTH: '0'"),
+        ({"DISCOVERY_TIMEOUT": "x"}, "DISCOVERY_TIMEOUT: 'x'"),
+        ({"DELEGATION_TIMEOUT": "-1"}, "DELEGATION_TIMEOUT: '-1'"),
+    ],
+)
+def test_wrong_peers_are_named_with_what_was_expected(environ: dict[str, str], complaint: str) -> None:
+    with pytest.raises(ConfigurationError, match=complaint) as caught:
+        Settings.load(environ, env_file=None)
+    assert "geheim" not in str(caught.value)

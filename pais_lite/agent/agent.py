@@ -1,5 +1,6 @@
 """`Agent`: a Pydantic AI agent with a memory, a model from the settings, and runs that speak in events."""
 
+import asyncio
 import logging
 import secrets
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -7,14 +8,17 @@ from typing import Any, Self
 
 from pydantic_ai import Agent as PydanticAgent
 from pydantic_ai.models import KnownModelName, Model
+from pydantic_ai.toolsets import AbstractToolset
 
 from pais_lite.agent.card import AgentCard, AgentSkill
 from pais_lite.agent.driver import RunDriver
 from pais_lite.agent.messages import read_conversation
+from pais_lite.agent.remote import RemoteTools
 from pais_lite.agent.request import RunRequest
 from pais_lite.agent.run import Run
 from pais_lite.agent.tools import ToolInspector
-from pais_lite.deps import AgentDeps
+from pais_lite.delegation import TASK_DELEGATION, RemoteAgent, check_chain
+from pais_lite.deps import AgentDeps, DelegationScope
 from pais_lite.errors import ConfigurationError, InvalidRequest, PaisError, ServerDraining
 from pais_lite.events import Failed, Finished, RunEvent, TextDelta
 from pais_lite.memory import LocalMemory, Memory, NullMemory
@@ -26,15 +30,18 @@ __all__ = ["Agent"]
 
 _log = logging.getLogger("pais_lite.agent")
 
+# How long a card waits for a list of tools that nobody has seen yet.
+_CARD_PATIENCE = 1.0
+
 
 class Agent:
     """An agent that remembers. It knows nothing of HTTP; `AgentServer` is one way to reach it.
 
     The model is `model`, else the mock of `DEBUG_MOCK_RESPONSES`, else `model_name` at `model_api_url`, which may
-    come from the environment too.
+    come from the environment too. So may its sub-agents and MCP servers, of which each is a toolset or a URL.
 
     Raises:
-        ConfigurationError: a setting is wrong, or no model can be found.
+        ConfigurationError: a setting is wrong, no model can be found, or two tools have the same name.
     """
 
     def __init__(
@@ -44,6 +51,8 @@ class Agent:
         instructions: str = "You are a helpful agent",
         description: str = "Agent",
         memory: Memory | None = None,
+        sub_agents: Sequence[RemoteAgent] | None = None,
+        mcp_servers: Sequence[AbstractToolset[Any] | str] | None = None,
         max_steps: int = 5,
         memory_context_limit: int = 6,
         memory_enabled: bool = True,
@@ -62,19 +71,29 @@ class Agent:
         own = PydanticAgent(name=name, instructions=instructions, deps_type=AgentDeps)
         if memory is None:
             memory = LocalMemory(app_name=name)
-        self._set_up(own, name=name, model=model, memory=memory, settings=settings)
+        remote = RemoteTools(own, settings, sub_agents, mcp_servers)
+        self._set_up(own, name=name, model=model, memory=memory, settings=settings, remote=remote)
 
     @classmethod
     def serving(
-        cls, agent: PydanticAgent[Any, Any], *, name: str, memory: Memory, settings: Settings
+        cls,
+        agent: PydanticAgent[Any, Any],
+        *,
+        name: str,
+        memory: Memory,
+        settings: Settings,
+        sub_agents: Sequence[RemoteAgent] | None = None,
+        mcp_servers: Sequence[AbstractToolset[Any] | str] | None = None,
     ) -> Self:
         """Wrap a user's agent, which is never changed: all that a run needs is given to that run.
 
         Raises:
-            ConfigurationError: no model can be found, or the agent's `deps_type` cannot be made.
+            ConfigurationError: no model can be found, the agent's `deps_type` cannot be made, or two tools have the
+                same name.
         """
         self = cls.__new__(cls)
-        self._set_up(agent, name=name, model=None, memory=memory, settings=settings)
+        remote = RemoteTools(agent, settings, sub_agents, mcp_servers)
+        self._set_up(agent, name=name, model=None, memory=memory, settings=settings, remote=remote)
         return self
 
     def _set_up(
@@ -85,6 +104,7 @@ class Agent:
         model: Model | KnownModelName | str | None,
         memory: Memory,
         settings: Settings,
+        remote: RemoteTools,
     ) -> None:
         self.name = name
         self.description = settings.agent_description
@@ -93,18 +113,31 @@ class Agent:
         self._settings = settings
         self._models = resolve_model(model, settings, own_model=agent.model)
         self._deps_type = _deps_type_of(agent)
-        self._inspector = ToolInspector(agent, self._deps("inspection", NullMemory(app_name=name)))
+        self._remote = remote
+        inspection = self._deps(
+            "inspection", NullMemory(app_name=name), DelegationScope(agent=name, inspecting=True)
+        )
+        self._inspector = ToolInspector(agent, inspection, remote.toolsets, remote.version)
         self._runs: set[Run] = set()
 
     def start(self, request: RunRequest) -> Run:
         """Start a run. It goes on until its end or its `cancel`, whoever listens."""
         memory = self.memory.for_owner(request.owner)
+        timeout = min(self._settings.run_timeout, request.timeout or self._settings.run_timeout)
+        scope = DelegationScope(
+            agent=self.name,
+            chain=request.chain,
+            max_depth=self._settings.delegation_max_depth,
+            deadline=asyncio.get_running_loop().time() + timeout,
+            stream=request.stream,
+        )
 
         async def work(run: Run) -> Finished | Failed:
             driver = RunDriver(
                 agent=self._agent,
                 model=self._models.for_run(),
-                deps=self._deps(request.session_id, memory),
+                deps=self._deps(request.session_id, memory, scope),
+                toolsets=self._remote.toolsets,
                 memory=memory,
                 request=request,
                 max_steps=self._settings.agentic_loop_max_steps,
@@ -113,10 +146,22 @@ class Agent:
             )
             return await driver.drive(lambda: run.cancel_reason)
 
-        run = Run(work, timeout=self._settings.run_timeout)
+        run = Run(work, timeout=timeout)
         self._runs.add(run)
         run.add_done_callback(lambda: self._runs.discard(run))
         return run
+
+    def open(self) -> None:
+        """Begin to look for sub-agents and to connect to MCP servers, which otherwise the first run does."""
+        self._remote.watch()
+
+    def check_chain(self, chain: Sequence[str]) -> None:
+        """Return when this agent may work on a task that other agents handed down.
+
+        Raises:
+            DelegationRefused: it is one of them, or they are more than `DELEGATION_MAX_DEPTH`.
+        """
+        check_chain(chain, self.name, self._settings.delegation_max_depth)
 
     async def run_events(self, request: RunRequest) -> AsyncIterator[RunEvent]:
         """Run, and yield each event as it happens; the last is a `Finished` or a `Failed`.
@@ -161,6 +206,7 @@ class Agent:
 
     async def tool_definitions(self) -> list[dict[str, Any]]:
         """Return the tools that the model sees, each in the shape of the OpenAI API."""
+        await self._remote.first_look()
         return [
             {
                 "type": "function",
@@ -174,14 +220,19 @@ class Agent:
         ]
 
     async def get_agent_card(self, base_url: str) -> AgentCard:
-        """Return the card of this agent, reached at `base_url`; its skills are its tools."""
-        tools = await self._inspector.tools()
+        """Return the card of this agent, reached at `base_url`; its skills are its tools, as far as they are known."""
+        tools = await self._inspector.tools(patience=_CARD_PATIENCE)
         skills = [
             AgentSkill(id=tool.name, name=tool.name, description=tool.description or tool.name)
             for tool in tools
         ]
         return AgentCard(
-            name=self.name, description=self.description, url=base_url, version=__version__, skills=skills
+            name=self.name,
+            description=self.description,
+            url=base_url,
+            version=__version__,
+            skills=skills,
+            extensions=[TASK_DELEGATION],
         )
 
     def cancel_runs(self, reason: PaisError) -> None:
@@ -190,11 +241,13 @@ class Agent:
             run.cancel(reason)
 
     async def close(self) -> None:
-        """Cancel the runs that are under way, wait for their end, and close model and memory."""
+        """Cancel the runs that are under way, wait for their end, and close all connections."""
         running = list(self._runs)
         self.cancel_runs(ServerDraining("the server stopped before the run had its answer"))
         for run in running:
             await run.ending()
+        await self._inspector.aclose()
+        await self._remote.aclose()
         await self._models.aclose()
         await self.memory.aclose()
 
@@ -217,8 +270,10 @@ class Agent:
             stream=stream,
         )
 
-    def _deps(self, session_id: str, memory: Memory) -> AgentDeps:
-        return self._deps_type(session_id=session_id, memory=memory)
+    def _deps(self, session_id: str, memory: Memory, scope: DelegationScope) -> AgentDeps:
+        deps = self._deps_type(session_id=session_id, memory=memory)
+        deps.delegation = scope
+        return deps
 
 
 def _deps_type_of(agent: PydanticAgent[Any, Any]) -> type[AgentDeps]:

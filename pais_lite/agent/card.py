@@ -26,6 +26,7 @@ class AgentCard:
     url: str
     version: str
     skills: Sequence[AgentSkill] = field(default=())
+    extensions: Sequence[str] = ()
     protocol_version: str = "0.3.0"
 
     def to_dict(self) -> dict[str, Any]:
@@ -36,7 +37,12 @@ class AgentCard:
             "description": self.description,
             "url": self.url,
             "version": self.version,
-            "capabilities": {"streaming": True, "pushNotifications": False, "stateTransitionHistory": False},
+            "capabilities": {
+                "streaming": True,
+                "pushNotifications": False,
+                "stateTransitionHistory": False,
+                "extensions": [{"uri": uri, "required": False} for uri in self.extensions],
+            },
             "defaultInputModes": ["text/plain"],
             "defaultOutputModes": ["text/plain"],
             "skills": [

@@ -2,7 +2,8 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterable, Awaitable, Callable
+from collections.abc import AsyncIterable, Awaitable, Callable, Sequence
+from dataclasses import replace
 from time import perf_counter
 from typing import Any
 
@@ -24,17 +25,20 @@ from pydantic_ai.messages import (
 )
 from pydantic_ai.models import Model
 from pydantic_ai.run import AgentRun
+from pydantic_ai.toolsets import AbstractToolset
 from pydantic_ai.usage import RunUsage, UsageLimits
 from pydantic_core import to_json, to_jsonable_python
 
 from pais_lite.agent.failures import translate
 from pais_lite.agent.request import RunRequest
+from pais_lite.delegation import DelegationOutcome, DelegationUpdate
 from pais_lite.deps import AgentDeps
 from pais_lite.errors import PaisError, RunCancelled
 from pais_lite.events import (
     Failed,
     Finished,
     FinishReason,
+    Hop,
     Progress,
     RunEvent,
     TextDelta,
@@ -43,6 +47,7 @@ from pais_lite.events import (
 )
 from pais_lite.memory import Memory, MemoryEvent
 from pais_lite.memory.history import model_messages
+from pais_lite.telemetry import trace_ids
 
 __all__ = ["RunDriver"]
 
@@ -62,6 +67,7 @@ class RunDriver:
         agent: PydanticAgent[Any, Any],
         model: Model | str | None,
         deps: AgentDeps,
+        toolsets: Sequence[AbstractToolset[Any]] | None,
         memory: Memory,
         request: RunRequest,
         max_steps: int,
@@ -71,12 +77,15 @@ class RunDriver:
         self._agent = agent
         self._model = model
         self._deps = deps
+        self._toolsets = toolsets
         self._memory = memory
         self._request = request
         self._max_steps = max_steps
         self._context_limit = context_limit
         self._emit = emit
         self._usage = RunUsage()
+        # Of the agents that were delegated to. Beside the run's own, whose model calls are limited.
+        self._usage_of_others = Usage()
         self._step = 0
         self._step_has_text = False
         self._answered_by_tool = False
@@ -102,15 +111,18 @@ class RunDriver:
     async def _answer(self) -> Finished:
         request = self._request
         turn_type = "task_delegation_received" if request.delegated else "user_message"
-        turn = MemoryEvent(event_type=turn_type, content=request.prompt_text)
+        turn = MemoryEvent(event_type=turn_type, content=request.prompt_text, metadata=trace_ids())
         if request.history is None:
             before = await self._memory.open_turn(request.session_id, turn, self._context_limit)
             history = model_messages(before)
         else:
+            before = []
             await self._memory.append(request.session_id, [turn])
             history = list(request.history)
+        limit = self._context_limit
+        self._deps.delegation.context = [*before, turn][-limit:] if limit else ()
         finished = await self._run(history)
-        answer = MemoryEvent(event_type="agent_response", content=finished.output)
+        answer = MemoryEvent(event_type="agent_response", content=finished.output, metadata=trace_ids())
         await self._memory.append(request.session_id, [answer])
         return finished
 
@@ -123,6 +135,7 @@ class RunDriver:
                 model=self._model,
                 instructions=request.instructions,
                 deps=self._deps,
+                toolsets=self._toolsets,
                 model_settings=request.model_settings,
                 usage=self._usage,
                 usage_limits=UsageLimits(request_limit=self._max_steps),
@@ -182,31 +195,53 @@ class RunDriver:
             case FunctionToolCallEvent(part=call):
                 self._calls[call.tool_call_id] = (call, perf_counter())
                 arguments = to_jsonable_python(call.args_as_dict(), fallback=str, inf_nan_mode="strings")
-                await self._remember("tool_call", call, arguments=arguments)
+                event_type = "delegation_request" if self._delegates(call) else "tool_call"
+                await self._remember(event_type, call, arguments=arguments)
                 await self._emit(self._progress(call, "started"))
             case FunctionToolResultEvent(part=result):
                 # A model may give two calls of one turn the same id; the second result then has no call left.
                 _, began = self._calls.pop(result.tool_call_id, (None, None))
                 content = to_jsonable_python(result.content, fallback=str, inf_nan_mode="strings")
-                await self._remember("tool_result", result, result=content)
-                status = "failed" if result.outcome in ("failed", "retried") else "completed"
-                await self._emit(self._progress(result, status, began))
+                event_type = "delegation_response" if self._delegates(result) else "tool_result"
+                await self._remember(event_type, result, result=content)
+                failed = result.outcome in ("failed", "retried")
+                if isinstance(result.metadata, DelegationOutcome):
+                    failed = failed or result.metadata.failed
+                    self._usage_of_others += result.metadata.usage
+                await self._emit(self._progress(result, "failed" if failed else "completed", began))
+            case DelegationUpdate():
+                if (progress := self._passed_on(event)) is not None:
+                    await self._emit(progress)
             case OutputToolCallEvent(args_valid=True):
                 self._answered_by_tool = True
             case _:
                 pass
+
+    def _delegates(self, call: ToolCallPart | ToolReturnPart) -> bool:
+        return call.tool_name in self._deps.delegation.targets
+
+    def _passed_on(self, update: DelegationUpdate) -> Progress | None:
+        """Return what another agent did as a step of this run, below the call that it works for."""
+        call, _ = self._calls.get(update.tool_call_id or "", (None, None))
+        if call is None:
+            return None
+        own = self._progress(call, "running")
+        if update.progress is None:
+            return replace(own, delta=update.delta)
+        return replace(update.progress, path=(Hop(own.target, own.call_id), *update.progress.path))
 
     async def _remember(
         self, event_type: str, call: ToolCallPart | ToolReturnPart, **details: object
     ) -> None:
         content = {"tool": call.tool_name, "call_id": call.tool_call_id, **details}
         await self._memory.append(
-            self._request.session_id, [MemoryEvent(event_type=event_type, content=content)]
+            self._request.session_id,
+            [MemoryEvent(event_type=event_type, content=content, metadata=trace_ids())],
         )
 
     async def _fail(self, error: PaisError, *, within: float) -> Failed:
         """Write down that the run failed, and return its last event."""
-        metadata = {"code": error.code} if error.code else {}
+        metadata = {**({"code": error.code} if error.code else {}), **trace_ids()}
         event = MemoryEvent(event_type="error", content=error.message, metadata=metadata)
         try:
             async with asyncio.timeout(within):
@@ -222,11 +257,12 @@ class RunDriver:
     def _progress(
         self, call: ToolCallPart | ToolReturnPart, status: Any, began: float | None = None
     ) -> Progress:
+        target = self._deps.delegation.targets.get(call.tool_name)
         return Progress(
             step=self._step,
             max_steps=self._max_steps,
-            action="tool_call",
-            target=call.tool_name,
+            action="tool_call" if target is None else "delegate",
+            target=target or call.tool_name,
             call_id=call.tool_call_id,
             status=status,
             duration_ms=None if began is None else round((perf_counter() - began) * 1000),
@@ -234,9 +270,10 @@ class RunDriver:
 
     def _usage_so_far(self) -> Usage:
         usage = self._usage
-        return Usage(
+        own = Usage(
             input_tokens=usage.input_tokens,
             output_tokens=usage.output_tokens,
             cached_tokens=usage.cache_read_tokens,
             reasoning_tokens=usage.output_reasoning_tokens or usage.details.get("reasoning_tokens", 0),
         )
+        return own + self._usage_of_others

@@ -18,6 +18,8 @@ class RunRequest:
     `history` is what the client sent along as the conversation so far; with `None`, the session's own memory is.
     `instructions` are added to the agent's for this run. `delegated` marks a turn that another agent handed over.
     With `stream` off, the answer comes as one `Finished` and no deltas, which costs the run less.
+    `chain` are the agents that handed the turn down, and `timeout` the seconds after which nobody waits for its answer
+    any more.
     """
 
     prompt: str | Sequence[UserContent]
@@ -28,6 +30,8 @@ class RunRequest:
     model_settings: ModelSettings = field(default_factory=ModelSettings)
     delegated: bool = False
     stream: bool = True
+    chain: tuple[str, ...] = ()
+    timeout: float | None = None
 
     @property
     def prompt_text(self) -> str:

@@ -96,6 +96,11 @@ class Run:
         assert self._ending is not None
         return self._ending
 
+    @property
+    def maybe_ending(self) -> Finished | Failed | None:
+        """The last event of the run, once it has ended."""
+        return self._ending
+
     def cancel(self, reason: PaisError | None = None) -> None:
         """End the run and its call to the model at once; `reason` is what its last event will say."""
         if self.cancel_reason is None and not self._task.done():

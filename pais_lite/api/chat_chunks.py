@@ -82,6 +82,8 @@ class ChunkWriter:
             details["duration_ms"] = event.duration_ms
         if event.delta is not None:
             details["delta"] = event.delta
+        if event.path:
+            details["path"] = [{"agent": hop.agent, "call_id": hop.call_id} for hop in event.path]
         return data_event(
             self._delta_head + b'},"finish_reason":null}],"progress":' + dump_json(details) + b"}"
         )

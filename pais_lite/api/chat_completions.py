@@ -9,11 +9,14 @@ from pais_lite.api.admission import Admission
 from pais_lite.api.call import Call
 from pais_lite.api.chat_chunks import ChunkWriter, completion_object, new_completion_id
 from pais_lite.api.chat_request import ChatRequest, read_chat_request
+from pais_lite.api.delegated import read_origin
+from pais_lite.api.observation import ObservedRun
 from pais_lite.encoding import dump_json
 from pais_lite.errors import RunCancelled
 from pais_lite.events import Failed, Finished, Progress, RunEvent, TextDelta, ThinkingDelta
 from pais_lite.http import ClientDisconnected, error_body, error_response, json_response, sse
 from pais_lite.settings import Settings
+from pais_lite.telemetry import Telemetry
 
 __all__ = ["ChatCompletions"]
 
@@ -21,10 +24,11 @@ __all__ = ["ChatCompletions"]
 class ChatCompletions:
     """The route, for one agent."""
 
-    def __init__(self, agent: Agent, settings: Settings, admission: Admission) -> None:
+    def __init__(self, agent: Agent, settings: Settings, admission: Admission, telemetry: Telemetry) -> None:
         self._agent = agent
         self._settings = settings
         self._admission = admission
+        self._telemetry = telemetry
 
     async def create(self, call: Call) -> None:
         """Answer a chat request. Raises `PaisError` for what fails before the answer has begun."""
@@ -35,16 +39,29 @@ class ChatCompletions:
             session_header=call.request.header("x-session-id"),
             owner=call.owner,
             default_model=self._agent.name,
+            origin=read_origin(call.request, self._agent),
         )
         self._admission.enter(call.owner)
+        with ObservedRun(
+            self._telemetry,
+            call,
+            route="/v1/chat/completions",
+            agent=self._agent.name,
+            model=chat.model,
+            request=chat.run,
+        ) as observed:
+            await self._serve(call, chat, observed)
+
+    async def _serve(self, call: Call, chat: ChatRequest, observed: ObservedRun) -> None:
         run = self._agent.start(chat.run)
+        observed.follow(run)
         run.add_done_callback(lambda: self._admission.leave(call.owner))
         call.reply.headers["x-session-id"] = chat.run.session_id
         # A bare task: it costs a request a quarter of what a task group does.
         watcher = asyncio.create_task(self._watch(call, run))
         try:
             if chat.run.stream:
-                await self._stream(call, chat, run)
+                await self._stream(call, chat, run, observed)
             else:
                 await self._answer(call, chat, run)
         except (asyncio.CancelledError, ClientDisconnected):
@@ -74,7 +91,7 @@ class ChatCompletions:
         answer = completion_object(ending, completion_id=new_completion_id(), model=chat.model)
         await call.reply.respond(json_response(answer))
 
-    async def _stream(self, call: Call, chat: ChatRequest, run: Run) -> None:
+    async def _stream(self, call: Call, chat: ChatRequest, run: Run, observed: ObservedRun) -> None:
         reply, writer = call.reply, ChunkWriter(completion_id=new_completion_id(), model=chat.model)
         while True:
             events: list[RunEvent] = []
@@ -83,6 +100,7 @@ class ChatCompletions:
             if call.request.has_disconnected:
                 await run.ending()
                 return
+            observed.saw(events)
             if not reply.started:
                 # Nothing has been said yet, so a run that failed can still be an honest status.
                 if events and isinstance(events[0], Failed):

@@ -10,6 +10,7 @@ from pydantic_ai.settings import ModelSettings
 
 from pais_lite.agent import RunRequest
 from pais_lite.agent.messages import read_conversation
+from pais_lite.api.delegated import Origin
 from pais_lite.errors import InvalidRequest
 
 __all__ = ["ChatRequest", "read_chat_request"]
@@ -30,7 +31,7 @@ class ChatRequest:
 
 
 def read_chat_request(
-    body: object, *, session_header: str | None, owner: str, default_model: str
+    body: object, *, session_header: str | None, owner: str, default_model: str, origin: Origin
 ) -> ChatRequest:
     """Read a decoded body and the `X-Session-ID` header, which wins over `session_id` in the body.
 
@@ -63,6 +64,8 @@ def read_chat_request(
         model_settings=_read_model_settings(body),
         delegated=conversation.delegated,
         stream=_optional(body, "stream", bool, False),
+        chain=origin.chain,
+        timeout=origin.timeout,
     )
     return ChatRequest(
         run=run,

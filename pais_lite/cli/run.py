@@ -38,6 +38,7 @@ def run(arguments: argparse.Namespace) -> int:
             return _run_supervised(arguments, path, settings)
         found = find_agent(path, attribute, settings)
         server = found if isinstance(found, AgentServer) else AgentServer.serving(found, settings)
+        server.telemetry.export_logs(logging.getLogger())
         if arguments.fd is None:
             listener = bind(settings.agent_host, settings.agent_port)
             url = _url(listener)

@@ -40,6 +40,7 @@ class Reply:
     def __init__(self, send: Send, *, head_only: bool = False) -> None:
         self.headers = _HEADERS.copy()
         self.status: int | None = None
+        self.is_logged = False  # whether a line of the log tells of this request already
         self._send = send
         self._head_only = head_only
 
@@ -51,7 +52,7 @@ class Reply:
     async def respond(self, response: Response) -> None:
         """Send a whole answer. `headers` of this reply go along; the response's own win."""
         self.headers.update(response.headers)
-        if response.status != 204:  # RFC 9110, section 8.6
+        if response.status not in (204, 304):  # RFC 9110, section 8.6
             self.headers["content-length"] = str(len(response.body))
         body = b"" if self._head_only else response.body
         await self._deliver(self._head(response.status), {"type": "http.response.body", "body": body})

@@ -1,6 +1,6 @@
 """One HTTP request, as an ASGI server describes it."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -54,6 +54,10 @@ class Request:
         self.method: str = scope["method"]
         self.root_path: str = scope.get("root_path", "").rstrip("/")
         self.path = _strip_prefix(scope["path"], self.root_path)
+        self.scheme: str = scope.get("scheme", "http")
+        self.http_version: str = scope.get("http_version", "1.1")
+        self.server: tuple[str, int | None] | None = scope.get("server")
+        self.raw_headers: Sequence[tuple[bytes, bytes]] = scope["headers"]
         if len(self.path) > 1 and self.path.endswith("/") and not scope.get("raw_path", b"/").endswith(b"/"):
             # Litestar ends what it hands on to a mounted application with a slash that nobody sent.
             self.path = self.path[:-1]

@@ -15,6 +15,7 @@ from pydantic_ai.providers.openai_compatible import OpenAICompatibleProvider
 from pais_lite.models.checked import CheckedChatModel
 from pais_lite.models.streaming import streaming_client
 from pais_lite.settings import Settings
+from pais_lite.telemetry import send_trace_context
 
 __all__ = ["EndpointModel", "api_base_url"]
 
@@ -62,6 +63,7 @@ class EndpointModel:
             max_connections=self._settings.max_concurrent_runs,
             proxy=_maybe_proxy(self._url),
         )
+        self._http_client.event_hooks = {"request": [send_trace_context], "response": []}
         client = AsyncOpenAI(
             base_url=api_base_url(self._url),
             api_key=self._settings.model_api_key or _NO_KEY,

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from pais_lite.api.chat_request import read_chat_request
+from pais_lite.api.delegated import Origin
 from pais_lite.errors import InvalidRequest
 from tests.support.asgi import chat
 
@@ -29,7 +30,9 @@ TAKEN: dict[str, tuple[str, list[Any], list[Any]]] = {
 
 
 def read(body: Any, header: str | None = None) -> Any:
-    return read_chat_request(body, session_header=header, owner="user", default_model="agent")
+    return read_chat_request(
+        body, session_header=header, owner="user", default_model="agent", origin=Origin()
+    )
 
 
 @pytest.mark.parametrize(

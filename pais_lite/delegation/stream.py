@@ -1,0 +1,229 @@
+"""The answer of another agent, read from bytes: a stream of chat-completion chunks, or one whole completion.
+
+Pure functions over values. The other side may be any OpenAI-compatible server, so everything is optional, nothing is
+believed, and what has the wrong shape is passed over.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, cast
+
+from pais_lite.encoding import load_json
+from pais_lite.errors import DelegationFailed
+from pais_lite.events import Hop, Progress, Usage
+
+__all__ = ["AnswerEvent", "AnswerFailed", "AnswerReader", "AnswerText", "error_code", "read_completion"]
+
+# One event holds a token, or a progress report; only a broken server sends one that is longer than this.
+MAX_LINE_BYTES = 1024 * 1024
+# A text for a model to read on. Longer ones would not fit into its context.
+MAX_ANSWER_CHARACTERS = 1024 * 1024
+# What of another agent's words about itself is passed on.
+_MAX_NAME = 128
+_MAX_PATH = 100
+
+_ACTIONS = ("tool_call", "delegate")
+_STATUSES = ("started", "running", "completed", "failed")
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerText:
+    """A piece of the other agent's text."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerFailed:
+    """The other agent gave up in the middle; `code` is its word for why, where that is a plain word."""
+
+    code: str | None
+
+
+AnswerEvent = AnswerText | AnswerFailed | Progress
+
+
+class AnswerReader:
+    """Reads a stream, fed as it comes. Afterwards `text` is the answer, `usage` its price, `ended` whether it is whole.
+
+    Raises:
+        DelegationFailed: a line or the answer is longer than any should be.
+    """
+
+    def __init__(self) -> None:
+        self.usage = Usage()
+        self.ended = False
+        self._waiting = b""
+        self._pieces: list[str] = []
+        self._size = 0
+
+    @property
+    def text(self) -> str:
+        """The text since the agent's last own step: what it said before it called a tool was no answer yet."""
+        return "".join(self._pieces)
+
+    def feed(self, data: bytes) -> list[AnswerEvent]:
+        """Take the next bytes, and return what they complete; neighbouring pieces of text come as one."""
+        *lines, self._waiting = (self._waiting + data).split(b"\n")
+        if len(self._waiting) > MAX_LINE_BYTES or any(len(line) > MAX_LINE_BYTES for line in lines):
+            raise DelegationFailed("its answer could not be read")
+        events: list[AnswerEvent] = []
+        for line in lines:
+            for event in self._read_line(line):
+                last = events[-1] if events else None
+                if isinstance(event, AnswerText) and isinstance(last, AnswerText):
+                    events[-1] = AnswerText(last.text + event.text)
+                else:
+                    events.append(event)
+        return events
+
+    def _read_line(self, line: bytes) -> list[AnswerEvent]:
+        line = line.rstrip(b"\r")
+        if not line.startswith(b"data:"):
+            return []
+        payload = line[5:].strip()
+        if payload == b"[DONE]":
+            self.ended = True
+            return []
+        try:
+            chunk = load_json(payload)
+        except (ValueError, RecursionError):
+            return []
+        if not isinstance(chunk, Mapping):
+            return []
+        if chunk.get("error") is not None:
+            return [AnswerFailed(_code_of(chunk["error"]))]
+        self.usage = _maybe_usage(chunk.get("usage")) or self.usage
+        events: list[AnswerEvent] = []
+        if (progress := _maybe_progress(chunk.get("progress"))) is not None:
+            self._take_step(progress, events)
+        match chunk.get("choices"):
+            case [{"delta": {"content": str() as text}}, *_] if (step := _step_in_text(text)) is not None:
+                self._take_step(step, events)
+            case [{"delta": {"content": str() as text}}, *_] if text:
+                self._size += len(text)
+                if self._size > MAX_ANSWER_CHARACTERS:
+                    raise DelegationFailed("its answer is too long")
+                self._pieces.append(text)
+                events.append(AnswerText(text))
+            case _:
+                pass
+        match chunk.get("choices"):
+            case [{"finish_reason": str()}, *_]:
+                # Some servers send no `[DONE]` after it.
+                self.ended = True
+            case _:
+                pass
+        return events
+
+    def _take_step(self, step: Progress, events: list[AnswerEvent]) -> None:
+        if step.status == "started" and not step.path:
+            self._pieces.clear()
+        events.append(step)
+
+
+def _step_in_text(text: str) -> Progress | None:
+    """Read the progress that `pydantic-ai-server`, which this package follows, sends as if it were text."""
+    if not text.startswith('{"type": "progress"'):
+        return None
+    try:
+        details = load_json(text.encode(errors="replace"))
+    except (ValueError, RecursionError):
+        return None
+    return _maybe_progress({"status": "started", **details})
+
+
+def read_completion(data: bytes) -> tuple[str, Usage]:
+    """Read an answer that came whole: its text and its price.
+
+    Raises:
+        DelegationFailed: it holds no text.
+    """
+    try:
+        completion = load_json(data)
+    except (ValueError, RecursionError):
+        completion = None
+    match completion:
+        case {"choices": [{"message": {"content": str() as text}}, *_]} if len(text) <= MAX_ANSWER_CHARACTERS:
+            return text, _maybe_usage(completion.get("usage")) or Usage()
+        case _:
+            raise DelegationFailed("its answer could not be read")
+
+
+def error_code(data: bytes) -> str | None:
+    """Return the code in an error answer, where it is a plain word: its message may be for other eyes."""
+    try:
+        answer = load_json(data)
+    except (ValueError, RecursionError):
+        return None
+    return _code_of(answer.get("error")) if isinstance(answer, Mapping) else None
+
+
+def _code_of(error: object) -> str | None:
+    code = error.get("code") if isinstance(error, Mapping) else None
+    is_word = isinstance(code, str) and len(code) <= 64 and code.isascii() and code.replace("_", "").isalpha()
+    return cast("str", code) if is_word else None
+
+
+def _maybe_usage(usage: object) -> Usage | None:
+    match usage:
+        case {"prompt_tokens": int() as prompt, "completion_tokens": int() as completion}:
+            details = cast("Mapping[str, Any]", usage)
+            return Usage(
+                input_tokens=max(prompt, 0),
+                output_tokens=max(completion, 0),
+                cached_tokens=_detail(details.get("prompt_tokens_details"), "cached_tokens"),
+                reasoning_tokens=_detail(details.get("completion_tokens_details"), "reasoning_tokens"),
+            )
+        case _:
+            return None
+
+
+def _detail(details: object, name: str) -> int:
+    value = details.get(name) if isinstance(details, Mapping) else None
+    return max(value, 0) if isinstance(value, int) else 0
+
+
+def _maybe_progress(details: object) -> Progress | None:
+    match details:
+        case {
+            "type": "progress",
+            "action": str() as action,
+            "target": str() as target,
+            "status": str() as status,
+        } if action in _ACTIONS and status in _STATUSES:
+            found = cast("Mapping[str, Any]", details)
+        case _:
+            return None
+    path = _maybe_path(found.get("path", []))
+    delta, duration = found.get("delta"), found.get("duration_ms")
+    if path is None:
+        return None
+    return Progress(
+        step=_number(found.get("step")),
+        max_steps=_number(found.get("max_steps")),
+        action=cast("Literal['tool_call', 'delegate']", action),
+        target=target[:_MAX_NAME],
+        call_id=str(found.get("call_id", ""))[:_MAX_NAME],
+        status=cast("Literal['started', 'running', 'completed', 'failed']", status),
+        duration_ms=_number(duration) if duration is not None else None,
+        delta=delta if isinstance(delta, str) else None,
+        path=path,
+    )
+
+
+def _maybe_path(path: object) -> tuple[Hop, ...] | None:
+    if not isinstance(path, list) or len(path) > _MAX_PATH:
+        return None
+    hops: list[Hop] = []
+    for hop in path:
+        match hop:
+            case {"agent": str() as agent, "call_id": str() as call_id}:
+                hops.append(Hop(agent[:_MAX_NAME], call_id[:_MAX_NAME]))
+            case _:
+                return None
+    return tuple(hops)
+
+
+def _number(value: object) -> int:
+    return value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**53 else 0

@@ -1,0 +1,68 @@
+"""Other agents and MCP servers that settings name, and the variables that speak of one of them each."""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+__all__ = ["URL_EXPECTED", "Peer", "complete_peers", "maybe_http_url"]
+
+URL_EXPECTED = "a URL that begins with http:// or https://, without a query"
+
+
+@dataclass(frozen=True, slots=True)
+class Peer:
+    """Another agent or an MCP server: the name by which it is known here, and where it is."""
+
+    name: str
+    url: str
+    api_key: str | None = field(default=None, repr=False)
+
+
+def maybe_http_url(value: object) -> str | None:
+    """Return the URL without its last slash, `None` for what is none, or not one of HTTP."""
+    if isinstance(value, str) and re.fullmatch(r"https?://[^\s/?#]+[^\s?#]*", value.strip(), re.IGNORECASE):
+        return value.strip().rstrip("/")
+    return None
+
+
+def complete_peers(
+    source: str,
+    peers: Sequence[Peer],
+    values: Mapping[str, str],
+    url_variable: str,
+    key_variable: str | None,
+) -> tuple[tuple[Peer, ...], list[str]]:
+    """Look up what variables of their own say of each peer; return the peers, and complaints about what is wrong.
+
+    `source` names the peers, `url_variable` and `key_variable` have a pair of braces where a name goes.
+    """
+    completed: list[Peer] = []
+    complaints: list[str] = []
+    for peer in peers:
+        url: str | None = peer.url
+        if not url:
+            variable = _find(url_variable, peer.name, values)
+            if variable is None:
+                wanted = _variables(url_variable, peer.name)[-1]
+                complaints.append(f"{source}: {peer.name!r} needs {wanted}, {URL_EXPECTED}")
+                continue
+            url = maybe_http_url(values[variable])
+            if url is None:
+                complaints.append(f"{variable}: {values[variable]!r} is not {URL_EXPECTED}")
+                continue
+        found = _find(key_variable, peer.name, values) if key_variable else None
+        key = values[found].strip() if found else None
+        if key is not None and not (key.isascii() and key.isprintable()):
+            complaints.append(f"{found}: its value is not a key in printable ASCII")
+        completed.append(Peer(peer.name, url, key))
+    return tuple(completed), complaints
+
+
+def _find(template: str, name: str, values: Mapping[str, str]) -> str | None:
+    return next((variable for variable in _variables(template, name) if variable in values), None)
+
+
+def _variables(template: str, name: str) -> list[str]:
+    """Return the variables that may speak of a name: it as it is, and as shells can spell it, in upper case last."""
+    spelled = re.sub(r"[^A-Za-z0-9]", "_", name)
+    return list(dict.fromkeys(template.format(word) for word in (name, spelled, spelled.upper())))

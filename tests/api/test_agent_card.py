@@ -1,0 +1,78 @@
+"""The agent card, as those who look for agents read it."""
+
+from email.utils import parsedate_to_datetime
+from typing import Any
+
+import anyio
+import pytest
+from pydantic_ai import Agent as PydanticAgent
+
+from pais_lite import RemoteAgent
+from tests.support.asgi import Answer, ask
+from tests.support.serving import mock_server
+
+pytestmark = pytest.mark.anyio
+
+PATHS = ["/.well-known/agent-card.json", "/.well-known/agent.json"]
+
+
+def clerk() -> PydanticAgent[Any, Any]:
+    agent = PydanticAgent(name="clerk")
+
+    @agent.tool_plain
+    def look(word: str) -> str:
+        """Look a word up."""
+        return word
+
+    return agent
+
+
+async def card(
+    server: Any, path: str = PATHS[0], headers: dict[str, str] | None = None, **scope: str
+) -> Answer:
+    return await ask(server, "GET", path, headers={"host": "agents.example", **(headers or {})}, **scope)
+
+
+@pytest.mark.parametrize("path", PATHS)
+async def test_card_says_who_where_and_what(path: str) -> None:
+    answer = (await card(mock_server("x", agent=clerk(), agent_description="Files things."), path)).json()
+    assert (answer["name"], answer["description"]) == ("clerk", "Files things.")
+    assert (answer["protocolVersion"], answer["url"]) == ("0.3.0", "http://agents.example")
+    assert [(skill["id"], skill["description"]) for skill in answer["skills"]] == [
+        ("look", "Look a word up.")
+    ]
+    assert answer["capabilities"]["extensions"] == [{"uri": "urn:pais:task-delegation", "required": False}]
+    assert answer["version"]
+
+
+async def test_url_has_the_prefix_under_which_the_agent_is_mounted_unless_it_is_set() -> None:
+    assert (await card(mock_server("x"), root_path="/clerk")).json()["url"] == "http://agents.example/clerk"
+    server = mock_server("x", agent_public_url="https://public.example/c")
+    assert (await card(server, root_path="/clerk")).json()["url"] == "https://public.example/c"
+
+
+async def test_card_that_has_not_changed_is_not_sent_again() -> None:
+    server = mock_server("x", agent=clerk())
+    first = await card(server)
+    assert "max-age=" in first.headers["cache-control"]
+    assert parsedate_to_datetime(first.headers["last-modified"]).year > 2000
+    for known in (first.headers["etag"], f'"x", W/{first.headers["etag"]}', "*"):
+        again = await card(server, headers={"if-none-match": known})
+        assert (again.status, again.body) == (304, b"")
+        assert again.headers["etag"] == first.headers["etag"]
+        assert again.headers["last-modified"] == first.headers["last-modified"]
+    other = await card(server, headers={"if-none-match": '"x"'})
+    assert (other.status, other.body) == (200, first.body)
+    assert (await card(server, root_path="/p")).headers["etag"] != first.headers["etag"]
+
+
+async def test_card_waits_neither_for_dead_servers_nor_for_dead_agents() -> None:
+    # Port 9 of an address that nobody has: packets to it go nowhere.
+    nowhere = "http://192.0.2.1:9"
+    server = mock_server(
+        "x", agent=clerk(), sub_agents=[RemoteAgent("gone", nowhere)], mcp_servers=[f"{nowhere}/mcp"]
+    )
+    with anyio.fail_after(3):
+        answer = await card(server)
+        assert [skill["id"] for skill in answer.json()["skills"]] == ["look"]
+    await server.agent.close()

@@ -1,0 +1,70 @@
+"""What cards and lists of models say of other agents."""
+
+from typing import Any
+
+import pytest
+
+from pais_lite.agent import AgentCard
+from pais_lite.agent.card import AgentSkill
+from pais_lite.delegation.profile import (
+    TASK_DELEGATION,
+    AgentProfile,
+    find_places,
+    maybe_profile,
+    maybe_profile_of_models,
+)
+
+
+@pytest.mark.parametrize(
+    "url", ["http://h:1/p", "http://h:1/p/", "http://h:1/p/v1", "http://h:1/p/.well-known/agent.json"]
+)
+def test_agent_is_found_by_its_url_or_its_apis_or_its_cards(url: str) -> None:
+    places = find_places(url)
+    assert places.api == "http://h:1/p/v1"
+    assert places.cards[-1] == "http://h:1/p/.well-known/agent.json"
+
+
+def test_our_own_card_says_all_that_is_needed() -> None:
+    skill = AgentSkill("look", "look", "Look  something\nup.")
+    card = AgentCard(
+        name="clerk",
+        description="Files things.",
+        url="http://h",
+        version="1",
+        skills=[skill],
+        extensions=[TASK_DELEGATION],
+    )
+    assert maybe_profile(card.to_dict()) == AgentProfile(
+        model="clerk",
+        description="Files things.\nIt can use:\n- look: Look something up.",
+        calls_itself="clerk",
+        takes_delegations=True,
+    )
+
+
+@pytest.mark.parametrize("card", [None, [], "card", {}, {"name": "x"}, {"name": "", "description": "y"}])
+def test_what_is_no_card_is_none(card: Any) -> None:
+    assert maybe_profile(card) is None
+
+
+@pytest.mark.parametrize(
+    "extra", [{}, {"capabilities": None, "skills": {}}, {"capabilities": {"extensions": [1, {"uri": "u"}]}}]
+)
+def test_card_of_another_kind_of_agent_takes_no_delegations(extra: dict[str, Any]) -> None:
+    profile = maybe_profile({"name": "x", "description": "y", **extra})
+    assert profile == AgentProfile(model="x", description="y", calls_itself="x")
+
+
+def test_cards_that_talk_too_much_are_cut_short() -> None:
+    skills = [{"name": "s" * 1000, "description": "d" * 1000}] * 1000
+    profile = maybe_profile({"name": "x", "description": "y" * 100_000, "skills": skills})
+    assert profile is not None
+    assert len(profile.description) < 10_000
+
+
+def test_server_of_several_models_is_asked_for_the_one_of_that_name_or_the_first() -> None:
+    models = {"object": "list", "data": [{"id": "m1"}, {"id": "m2"}, {"id": 3}, None]}
+    assert maybe_profile_of_models(models, "m2") == AgentProfile(model="m2", description="")
+    assert maybe_profile_of_models(models, "other") == AgentProfile(model="m1", description="")
+    assert maybe_profile_of_models({"data": []}, "x") is None
+    assert maybe_profile_of_models(None, "x") is None
