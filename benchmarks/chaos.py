@@ -95,9 +95,9 @@ async def echo(call: ModelCall) -> None:
     if said == "flood":
         await call.start_stream()
         while not call.reader.at_eof():
-            # Tokens as they are, and faster than anybody reads them.
-            await call.event(chunk({"content": "x" * 500}))
-            await asyncio.sleep(0.002)
+            # Faster than anybody reads, but not faster than the server could pass on to those who do.
+            await call.event(chunk({"content": "x" * 1000}))
+            await asyncio.sleep(0.05)
     else:
         await call.complete(f"You said {said}")
 

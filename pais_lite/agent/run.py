@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable
 
 from pais_lite.errors import PaisError, RunCancelled, RunFailed, RunTimedOut
-from pais_lite.events import Failed, Finished, RunEvent
+from pais_lite.events import Failed, Finished, RunEvent, TextDelta, ThinkingDelta
 
 __all__ = ["EventFeed", "Run"]
 
@@ -20,6 +20,8 @@ _log = logging.getLogger("pais_lite.agent")
 # Events that may wait for a slow reader before the run waits for him too. About one screen of tokens: enough that the
 # two don't wait for each other all the time, little enough that a thousand slow readers are no burden.
 MAX_WAITING_EVENTS = 256
+# Tokens that came together are one event, which can be long.
+MAX_WAITING_CHARACTERS = 64 * 1024
 
 
 class EventFeed:
@@ -27,17 +29,22 @@ class EventFeed:
 
     def __init__(self) -> None:
         self._waiting: deque[RunEvent] = deque()
+        self._characters = 0
         self._arrived = asyncio.Event()
         self._room = asyncio.Event()
         self._discarding = False
 
     async def put(self, event: RunEvent) -> None:
         """Add an event; waits while the reader is far behind."""
-        while len(self._waiting) >= MAX_WAITING_EVENTS and not self._discarding:
+        while (
+            len(self._waiting) >= MAX_WAITING_EVENTS or self._characters >= MAX_WAITING_CHARACTERS
+        ) and not self._discarding:
             self._room.clear()
             await self._room.wait()
         if not self._discarding:
             self._waiting.append(event)
+            if isinstance(event, TextDelta | ThinkingDelta):
+                self._characters += len(event.text)
             self._arrived.set()
 
     def close(self, ending: Finished | Failed) -> None:
@@ -52,6 +59,7 @@ class EventFeed:
             await self._arrived.wait()
         events = list(self._waiting)
         self._waiting.clear()
+        self._characters = 0
         self._room.set()
         return events
 
@@ -59,6 +67,7 @@ class EventFeed:
         """Forget what waits and what comes: nobody reads any more, and the run should not wait for it."""
         self._discarding = True
         self._waiting.clear()
+        self._characters = 0
         self._room.set()
 
 
