@@ -5,6 +5,7 @@ import sys
 
 import uvicorn
 from fastmcp import FastMCP
+from opentelemetry import trace
 
 server = FastMCP("sums")
 
@@ -22,6 +23,11 @@ def pid() -> int:
 def fail() -> str:
     """Fail."""
     raise ValueError("this tool never works")
+
+
+def trace_id() -> str:
+    """Say which trace this call belongs to."""
+    return trace.format_trace_id(trace.get_current_span().get_span_context().trace_id)
 
 
 def delegate_to_add(task: str) -> str:

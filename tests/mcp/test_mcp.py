@@ -18,7 +18,7 @@ from pais_lite.agent import RunRequest
 from pais_lite.errors import ConfigurationError
 from pais_lite.events import Finished
 from tests.support.agents import call, free_port
-from tests.support.asgi import ask
+from tests.support.asgi import ask, chat
 from tests.support.processes import Process, running
 from tests.support.serving import mock_server
 from tests.support.sockets import until
@@ -161,3 +161,18 @@ def test_missing_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "pydantic_ai.mcp", None)
     with pytest.raises(ConfigurationError, match=r"pais-lite\[mcp\]"):
         served(1, "x")
+
+
+async def test_the_trace_of_a_caller_reaches_the_server() -> None:
+    port = free_port()
+    with mcp_server(port, "trace_id"):
+        server = served(port, call(("trace_id", {})), "Done.")
+        with anyio.fail_after(30):
+            assert await names(server) == ["trace_id"]
+            traceparent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+            await ask(
+                server, "POST", "/v1/chat/completions", chat(session_id="s"), {"traceparent": traceparent}
+            )
+        [result] = await server.agent.memory.get_events("s", event_types=["tool_result"])
+        assert result.content["result"] == "0af7651916cd43dd8448eb211c80319c"
+        await server.agent.close()
