@@ -81,7 +81,9 @@ class Run:
         self.feed = EventFeed()
         self.cancel_reason: PaisError | None = None
         self._ending: Finished | Failed | None = None
+        self._ended = asyncio.Event()
         self._task = asyncio.create_task(self._live(work))
+        self._task.add_done_callback(self._task_is_done)
         # A timer of the loop costs a tenth of what Pydantic AI's own run timeout does, and covers memory as well.
         too_late = RunTimedOut(f"the run did not finish within {timeout:g} seconds")
         self._timer = asyncio.get_running_loop().call_later(timeout, self.cancel, too_late)
@@ -92,7 +94,7 @@ class Run:
 
     async def ending(self) -> Finished | Failed:
         """Wait for the end of the run and return its last event. Cancelling the waiter leaves the run alone."""
-        await asyncio.wait([self._task])
+        await self._ended.wait()
         assert self._ending is not None
         return self._ending
 
@@ -113,17 +115,27 @@ class Run:
 
     async def _live(self, work: Callable[["Run"], Awaitable[Finished | Failed]]) -> None:
         try:
-            self._ending = await work(self)
+            self._end(await work(self))
         except asyncio.CancelledError:
-            # Only a run that was cancelled before its first step gets here, or one whose event loop is closing.
-            self._ending = Failed(error=self.cancel_reason or RunCancelled("the run was cancelled"))
+            # Only of a run whose event loop is closing; one that is cancelled makes an ending of that itself.
+            self._end(self._cancelled())
             if self.cancel_reason is None:
                 raise
         except Exception:  # noqa: BLE001 - whatever it was, somebody waits for it
             # Nobody awaits this task: an end without an event would leave everybody who listens waiting.
             _log.exception("the run ended without a last event")
-            self._ending = Failed(error=RunFailed("the agent failed while working on this request"))
-        finally:
-            self._timer.cancel()
-            if self._ending is not None:
-                self.feed.close(self._ending)
+            self._end(Failed(error=RunFailed("the agent failed while working on this request")))
+
+    def _task_is_done(self, task: asyncio.Task[None]) -> None:
+        if self._ending is None:
+            # Cancelled before its first step, a task runs none of its code.
+            self._end(self._cancelled())
+
+    def _cancelled(self) -> Failed:
+        return Failed(error=self.cancel_reason or RunCancelled("the run was cancelled"))
+
+    def _end(self, ending: Finished | Failed) -> None:
+        self._ending = ending
+        self._timer.cancel()
+        self.feed.close(ending)
+        self._ended.set()

@@ -76,13 +76,14 @@ class Reply:
 
     async def _deliver(self, *messages: Message) -> None:
         try:
-            with anyio.fail_after(WRITE_TIMEOUT):
+            with anyio.move_on_after(WRITE_TIMEOUT) as patience:
                 for message in messages:
                     await self._send(message)
         except OSError as exc:
-            # A timeout is one as well. ASGI servers raise others when the client has left (ASGI 3.0, "Disconnected
-            # Client").
+            # What ASGI servers raise when the client has left (ASGI 3.0, "Disconnected Client").
             raise ClientDisconnected from exc
+        if patience.cancelled_caught:
+            raise ClientDisconnected
 
 
 def _encode(headers: Mapping[str, str]) -> HeaderList:

@@ -66,14 +66,15 @@ class Request:
         self._budget = budget
         self.has_disconnected = False
         self._body_ended = False
+        self._headers: dict[bytes, bytes] | None = None
 
     def header(self, name: str) -> str | None:
         """Return the first header of that lower-case name, `None` where there is none."""
-        wanted = name.encode("latin-1")
-        for key, value in self._scope["headers"]:
-            if key == wanted or key.lower() == wanted:
-                return str(value, "latin-1").strip()
-        return None
+        if self._headers is None:
+            # From the last to the first, so that of a header given twice the first one stays.
+            self._headers = {key.lower(): value for key, value in reversed(list(self.raw_headers))}
+        value = self._headers.get(name.encode("latin-1"))
+        return None if value is None else str(value, "latin-1").strip()
 
     @property
     def query(self) -> Mapping[str, str]:
@@ -107,19 +108,21 @@ class Request:
         pieces: list[bytes] = []
         size = held = 0
         try:
-            with anyio.fail_after(BODY_TIMEOUT) as scope:
+            with anyio.move_on_after(BODY_TIMEOUT) as patience:
                 while not self._body_ended:
                     piece = await self._next_piece()
                     size += len(piece)
                     if size > limit:
                         raise BodyTooLarge(limit)
-                    if self._budget is not None and not self._body_ended:
+                    pieces.append(piece)
+                    if self.body_ended:
+                        break
+                    patience.deadline += len(piece) / MIN_BYTES_PER_SECOND
+                    if self._budget is not None:
                         self._budget.take(size - held)
                         held = size
-                    scope.deadline += len(piece) / MIN_BYTES_PER_SECOND
-                    pieces.append(piece)
-        except TimeoutError as exc:
-            raise RequestTimeout("the request's body did not arrive in time") from exc
+            if patience.cancelled_caught:
+                raise RequestTimeout("the request's body did not arrive in time")
         finally:
             if self._budget is not None:
                 self._budget.give(held)

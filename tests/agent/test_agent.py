@@ -337,3 +337,14 @@ async def test_the_model_given_to_an_agent_wins_over_everything(monkeypatch: pyt
     agent = Agent("oracle", model=FunctionModel(own))
     assert [piece async for piece in agent.process_message("?")] == ["own"]
     await agent.close()
+
+
+async def test_a_run_that_is_cancelled_before_its_first_step_has_an_end_all_the_same() -> None:
+    agent = wrap(greeter(), "never")
+    run = agent.start(RunRequest(prompt="hi", session_id="s"))
+    run.cancel(RunCancelled("at once"))
+    with anyio.fail_after(5):
+        ending = await run.ending()
+        assert await run.next_events() == [ending]
+    assert isinstance(ending, Failed)
+    assert ending.error.message == "at once"
