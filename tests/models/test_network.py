@@ -3,19 +3,17 @@
 import asyncio
 import gc
 import json
-import shutil
 import ssl
-import subprocess
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from pathlib import Path
 from typing import Any
 
 import anyio
 import anyio.lowlevel
 import httpx2
 import pytest
+import trustme
 from pydantic_ai.direct import model_request_stream
 from pydantic_ai.exceptions import ModelAPIError
 from pydantic_ai.messages import ModelRequest, ModelResponse
@@ -146,14 +144,12 @@ async def test_cut_connection_raises_the_same(before: bytes) -> None:
     assert ours == plain
 
 
-@pytest.mark.skipif(shutil.which("openssl") is None, reason="makes its certificate with openssl")
-async def test_tokens_in_records_of_their_own_are_joined_over_tls(tmp_path: Path) -> None:
-    command = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -keyout key -out cert -days 2"
-    names = ["-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1"]
-    subprocess.run([*command.split(), *names], cwd=tmp_path, check=True, capture_output=True, timeout=30)  # noqa: ASYNC221
+async def test_tokens_in_records_of_their_own_are_joined_over_tls() -> None:
+    authority = trustme.CA()
     there = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    there.load_cert_chain(tmp_path / "cert", tmp_path / "key")
-    here = ssl.create_default_context(cafile=str(tmp_path / "cert"))
+    authority.issue_cert("127.0.0.1").configure_cert(there)
+    here = ssl.create_default_context()
+    authority.configure_trust(here)
     async with upstream(five_hundred, there) as served, streaming_client(ssl_context=here) as client:
         reads = 0
         with anyio.fail_after(10):
