@@ -141,4 +141,4 @@ async def _check_sub_agent(peer: RemoteAgent) -> str:
 
 
 def _say(name: str, *, ok: bool, text: str) -> None:
-    print(f"{name:<16} {'ok' if ok else 'failed':<7} {text}", flush=True)  # noqa: T201
+    print(f"{name:<10} {'ok' if ok else 'failed':<7} {text}", flush=True)  # noqa: T201
