@@ -157,7 +157,8 @@ class AgentServer:
         """Refuse new runs, wait up to `SHUTDOWN_GRACE_SECONDS` for those under way, then end them with an error.
 
         Where `/ready` is asked regularly, whoever asks has up to `linger` seconds to hear that the server leaves:
-        until then requests still come, and are better told than met with a closed port. Cancelling it cuts the waiting short, not the end: every stream still gets its last frame.
+        until then requests still come, and are better told than met with a closed port. Cancelling it cuts the waiting
+        short, not the end: every stream still gets its last frame.
         """
         self._admission.draining = True
         self.telemetry.grace_begins()

@@ -86,9 +86,9 @@ class Request:
         """Scheme, host and mount prefix under which the client reached this application, without a final slash."""
         host = self.header("host")
         if host is None:
-            name, port = self._scope.get("server") or ("localhost", None)
+            name, port = self.server or ("localhost", None)
             host = f"{name}:{port}" if port else name
-        return f"{self._scope.get('scheme', 'http')}://{host}{self.root_path}"
+        return f"{self.scheme}://{host}{self.root_path}"
 
     async def read_body(self, limit: int) -> bytes:
         """Return the whole body, read in pieces.
@@ -167,7 +167,7 @@ class Request:
     @property
     def announces_body(self) -> bool:
         """Whether a body may come along: in HTTP/1 the headers say so (RFC 9112, section 6), later only its end does."""
-        if not self._scope.get("http_version", "1.1").startswith("1"):
+        if not self.http_version.startswith("1"):
             return True
         return self.header("transfer-encoding") is not None or self.header("content-length") not in (
             None,
