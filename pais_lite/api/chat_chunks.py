@@ -10,7 +10,15 @@ import time
 from typing import Any
 
 from pais_lite.encoding import dump_json
-from pais_lite.events import Finished, Progress, TextDelta, ThinkingDelta, Usage
+from pais_lite.events import (
+    Finished,
+    Progress,
+    TextDelta,
+    ThinkingDelta,
+    ToolCallDelta,
+    ToolCallStarted,
+    Usage,
+)
 from pais_lite.http.sse import data_event
 
 __all__ = ["ChunkWriter", "completion_object", "new_completion_id"]
@@ -23,6 +31,17 @@ def new_completion_id() -> str:
 
 def completion_object(finished: Finished, *, completion_id: str, model: str) -> dict[str, Any]:
     """Return the whole answer of a request that did not ask for a stream."""
+    message: dict[str, Any] = {"role": "assistant", "content": finished.output, "refusal": None}
+    if finished.tool_calls:
+        message["content"] = finished.output or None
+        message["tool_calls"] = [
+            {
+                "id": call.call_id,
+                "type": "function",
+                "function": {"name": call.tool, "arguments": call.arguments},
+            }
+            for call in finished.tool_calls
+        ]
     return {
         "id": completion_id,
         "object": "chat.completion",
@@ -31,7 +50,7 @@ def completion_object(finished: Finished, *, completion_id: str, model: str) -> 
         "choices": [
             {
                 "index": 0,
-                "message": {"role": "assistant", "content": finished.output, "refusal": None},
+                "message": message,
                 "logprobs": None,
                 "finish_reason": finished.finish_reason,
             }
@@ -67,6 +86,17 @@ class ChunkWriter:
         thought = dump_json(event.text)
         return self._delta(b'"reasoning_content":' + thought + b',"reasoning":' + thought)
 
+    def call_started(self, event: ToolCallStarted) -> bytes:
+        """Return the chunk that opens a call for the client, as yet without arguments."""
+        function = {"name": event.tool, "arguments": ""}
+        return self._call(
+            {"index": event.index, "id": event.call_id, "type": "function", "function": function}
+        )
+
+    def call_delta(self, event: ToolCallDelta) -> bytes:
+        """Return a chunk with a piece of a call's arguments."""
+        return self._call({"index": event.index, "function": {"arguments": event.arguments}})
+
     def progress(self, event: Progress) -> bytes:
         """Return a chunk without text, and with what a tool is doing in a field that clients leave alone."""
         details: dict[str, Any] = {
@@ -95,6 +125,9 @@ class ChunkWriter:
     def usage(self, usage: Usage) -> bytes:
         """Return the chunk with the tokens of the run, for those who asked for it."""
         return data_event(self._head + b',"choices":[],"usage":' + dump_json(_usage_object(usage)) + b"}")
+
+    def _call(self, piece: dict[str, Any]) -> bytes:
+        return self._delta(b'"tool_calls":' + dump_json([piece]))
 
     def _delta(self, fields: bytes) -> bytes:
         return data_event(self._delta_head + fields + b'},"finish_reason":null}]}')

@@ -13,7 +13,16 @@ from pais_lite.api.delegated import read_origin
 from pais_lite.api.observation import ObservedRun
 from pais_lite.encoding import dump_json
 from pais_lite.errors import RunCancelled
-from pais_lite.events import Failed, Finished, Progress, RunEvent, TextDelta, ThinkingDelta
+from pais_lite.events import (
+    Failed,
+    Finished,
+    Progress,
+    RunEvent,
+    TextDelta,
+    ThinkingDelta,
+    ToolCallDelta,
+    ToolCallStarted,
+)
 from pais_lite.http import ClientDisconnected, error_body, error_response, json_response, sse
 from pais_lite.settings import Settings
 from pais_lite.telemetry import Telemetry
@@ -127,6 +136,10 @@ def _encode(event: RunEvent, writer: ChunkWriter, chat: ChatRequest) -> bytes:
             return writer.text(event)
         case ThinkingDelta():
             return writer.thinking(event)
+        case ToolCallStarted():
+            return writer.call_started(event)
+        case ToolCallDelta():
+            return writer.call_delta(event)
         case Progress():
             return writer.progress(event)
         case Finished(usage=usage):
