@@ -9,7 +9,7 @@ from pydantic_ai.settings import ModelSettings
 
 from pais_lite.memory.base import DEFAULT_OWNER
 
-__all__ = ["Approval", "ClientTool", "OutputFormat", "RunRequest", "ToolChoice", "ToolResult"]
+__all__ = ["Approval", "ClientTool", "OutputFormat", "RunRequest", "ToolChoice", "ToolResult", "text_of"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,10 +110,13 @@ class RunRequest:
 
     @property
     def prompt_text(self) -> str:
-        """The turn as memory keeps it: its text, and the kind of what is not text in brackets."""
-        if isinstance(self.prompt, str):
-            return self.prompt
-        return "\n".join(_as_text(part) for part in self.prompt)
+        """The turn as memory keeps it."""
+        return text_of(self.prompt)
+
+
+def text_of(content: str | Sequence[UserContent]) -> str:
+    """Return a user's turn as text: its own, and the kind of what is not text in brackets."""
+    return content if isinstance(content, str) else "\n".join(_as_text(part) for part in content)
 
 
 def _as_text(part: UserContent) -> str:
