@@ -9,7 +9,7 @@ session that the client did not name, and so cannot name again, they also say wh
 import base64
 import re
 import secrets
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal, cast
 
@@ -93,14 +93,11 @@ def maybe_session_of(call_id: str) -> str | None:
     return None if found is None else f"session_{base64.urlsafe_b64decode(found[1] + '==').hex()}"
 
 
-def turn_so_far(
-    earlier: Iterable[ModelMessage], new: Iterable[ModelMessage], call_ids: Mapping[str, str]
-) -> list[ModelMessage]:
+def turn_so_far(messages: Sequence[ModelMessage], call_ids: Mapping[str, str]) -> list[ModelMessage]:
     """Return the messages of a turn as they are stored: with our ids of the calls, without the agent's instructions.
 
     `call_ids` are ours by the model's; the calls are in the last answer of the model.
     """
-    messages = [*earlier, *new]
     last = max(place for place, message in enumerate(messages) if isinstance(message, ModelResponse))
     return [_stored(message, call_ids if place == last else {}) for place, message in enumerate(messages)]
 

@@ -24,6 +24,7 @@ from pydantic_core import from_json
 
 from pais_lite.agent.pause import Found, Pause, find_pause
 from pais_lite.agent.request import Approval, RunRequest, ToolResult, text_of
+from pais_lite.agent.turn import Turn
 from pais_lite.errors import Conflict, InvalidRequest
 from pais_lite.events import ToolCall
 from pais_lite.memory import Memory, MemoryEvent
@@ -55,11 +56,12 @@ class Start:
 async def resume(
     request: RunRequest,
     memory: Memory,
+    turn: Turn,
     *,
     context_limit: int,
     own_tools: Callable[[], Awaitable[Collection[str]]],
 ) -> Start:
-    """Find the run that the answers in `request` belong to, and write down that they came.
+    """Find the run that the answers in `request` belong to, and write down in the open `turn` that they came.
 
     Raises:
         InvalidRequest: no such call waits in the session, an answer is missing, or it is not what it has to be.
@@ -69,20 +71,20 @@ async def resume(
     events = await memory.get_events(request.session_id)
     found = find_pause(events, answers.keys(), context_limit)
     if found is not None:
-        return await _from_session(request, memory, found, answers)
+        return await _from_session(request, memory, turn, found, answers)
     if request.history is None or request.approvals:
         raise _unknown(next(iter(answers)))
-    return await _from_messages(request, memory, answers, await own_tools())
+    return await _from_messages(request, turn, answers, await own_tools())
 
 
 async def _from_session(
-    request: RunRequest, memory: Memory, found: Found, answers: Mapping[str, str | Approval]
+    request: RunRequest, memory: Memory, place: Turn, found: Found, answers: Mapping[str, str | Approval]
 ) -> Start:
     pause = found.pause
     results = _matched(pause, answers)
     _check_state(pause, found.state, keeps_history=request.history is not None)
     claims = [_claim(call, results) for call in pause.calls]
-    await memory.append(request.session_id, claims)
+    await place.append(claims)
     if pause.asks_approval and not await _was_first(request.session_id, memory, claims[0]):
         raise _answered()
     if request.history is None:
@@ -227,7 +229,7 @@ def _prompts(message: ModelMessage) -> list[str | Sequence[UserContent]]:
 
 
 async def _from_messages(
-    request: RunRequest, memory: Memory, answers: Mapping[str, str | Approval], own_tools: Collection[str]
+    request: RunRequest, place: Turn, answers: Mapping[str, str | Approval], own_tools: Collection[str]
 ) -> Start:
     """Go on from what the client says was said: another server, or a session since forgotten, made the calls."""
     history = request.history or ()
@@ -269,7 +271,7 @@ async def _from_messages(
                 event_type="tool_result", content={**content, "result": part.content}, metadata=trace_ids()
             ),
         ]
-    await memory.append(request.session_id, events)
+    await place.append(events)
     return Start(
         None,
         [*history, ModelRequest(parts=parts)],
