@@ -17,7 +17,7 @@ from pais_lite.agent.remote import RemoteTools
 from pais_lite.agent.request import RunRequest
 from pais_lite.agent.run import Run
 from pais_lite.agent.tools import ToolInspector
-from pais_lite.delegation import TASK_DELEGATION, RemoteAgent, check_chain
+from pais_lite.delegation import TASK_DELEGATION, SubAgent, check_chain
 from pais_lite.deps import AgentDeps, DelegationScope
 from pais_lite.errors import ConfigurationError, InvalidRequest, PaisError, ServerDraining
 from pais_lite.events import Failed, Finished, RunEvent, TextDelta
@@ -51,7 +51,7 @@ class Agent:
         instructions: str = "You are a helpful agent",
         description: str = "Agent",
         memory: Memory | None = None,
-        sub_agents: Sequence[RemoteAgent] | None = None,
+        sub_agents: Sequence[SubAgent] | None = None,
         mcp_servers: Sequence[AbstractToolset[Any] | str] | None = None,
         max_steps: int = 5,
         memory_context_limit: int = 6,
@@ -82,7 +82,7 @@ class Agent:
         name: str,
         memory: Memory,
         settings: Settings,
-        sub_agents: Sequence[RemoteAgent] | None = None,
+        sub_agents: Sequence[SubAgent] | None = None,
         mcp_servers: Sequence[AbstractToolset[Any] | str] | None = None,
     ) -> Self:
         """Wrap a user's agent, which is never changed: all that a run needs is given to that run.
@@ -121,7 +121,7 @@ class Agent:
         self._runs: set[Run] = set()
 
     @property
-    def sub_agents(self) -> Sequence[RemoteAgent]:
+    def sub_agents(self) -> Sequence[SubAgent]:
         """The agents that this one may delegate to, reachable or not."""
         return self._remote.sub_agents
 

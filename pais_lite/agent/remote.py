@@ -7,7 +7,7 @@ from typing import Any
 from pydantic_ai import Agent as PydanticAgent
 from pydantic_ai.toolsets import AbstractToolset, FunctionToolset
 
-from pais_lite.delegation import DelegationToolset, HttpClient, RemoteAgent
+from pais_lite.delegation import DelegationToolset, HttpClient, RemoteAgent, SubAgent
 from pais_lite.errors import ConfigurationError
 from pais_lite.mcp import McpTools, mcp_toolset
 from pais_lite.settings import Settings
@@ -27,11 +27,11 @@ class RemoteTools:
         self,
         agent: PydanticAgent[Any, Any],
         settings: Settings,
-        sub_agents: Sequence[RemoteAgent] | None = None,
+        sub_agents: Sequence[SubAgent] | None = None,
         mcp_servers: Sequence[AbstractToolset[Any] | str] | None = None,
     ) -> None:
         agents = _agents_of(settings) if sub_agents is None else list(sub_agents)
-        self.sub_agents: Sequence[RemoteAgent] = agents
+        self.sub_agents: Sequence[SubAgent] = agents
         if mcp_servers is None:
             servers = {peer.name: mcp_toolset(peer.url, peer.name) for peer in settings.mcp_servers}
         else:
@@ -70,7 +70,7 @@ class RemoteTools:
         await asyncio.gather(*closing)
 
 
-def _agents_of(settings: Settings) -> list[RemoteAgent]:
+def _agents_of(settings: Settings) -> list[SubAgent]:
     http_client = HttpClient()
     return [
         RemoteAgent(

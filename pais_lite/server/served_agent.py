@@ -15,7 +15,7 @@ from pais_lite.api.chat_completions import ChatCompletions
 from pais_lite.api.memory import MemoryRoutes
 from pais_lite.api.models import Models
 from pais_lite.api.tools import Tools
-from pais_lite.delegation import RemoteAgent
+from pais_lite.delegation import SubAgent
 from pais_lite.errors import PaisError
 from pais_lite.http import Route
 from pais_lite.memory import LocalMemory, Memory, NullMemory, RedisMemory
@@ -39,7 +39,7 @@ class ServedAgent:
         settings: Settings,
         memory: Memory | None = None,
         *,
-        sub_agents: Sequence[RemoteAgent] | None = None,
+        sub_agents: Sequence[SubAgent] | None = None,
         mcp_servers: Sequence[AbstractToolset[Any] | str] | None = None,
     ) -> Self:
         """Wrap a Pydantic AI agent; what is not given is what the settings ask for."""

@@ -15,7 +15,7 @@ from pais_lite.api.access_log import log_request
 from pais_lite.api.admission import Admission, InFlight
 from pais_lite.api.call import Call, Handler
 from pais_lite.api.probes import Probes
-from pais_lite.delegation import RemoteAgent
+from pais_lite.delegation import SubAgent
 from pais_lite.errors import ServerDraining
 from pais_lite.http import (
     BodyBudget,
@@ -71,7 +71,7 @@ class AgentServer:
         settings: Settings,
         memory: Memory | None = None,
         *,
-        sub_agents: Sequence[RemoteAgent] | None = None,
+        sub_agents: Sequence[SubAgent] | None = None,
         mcp_servers: Sequence[AbstractToolset[Any] | str] | None = None,
     ) -> Self:
         """Make a server for a Pydantic AI agent; what is not given is what the settings ask for."""
@@ -197,7 +197,7 @@ def serve(
     agent: PydanticAgent[Any, Any],
     *,
     memory: Memory | None = None,
-    sub_agents: Sequence[RemoteAgent] | None = None,
+    sub_agents: Sequence[SubAgent] | None = None,
     mcp_servers: Sequence[AbstractToolset[Any] | str] | None = None,
     **overrides: Any,
 ) -> AgentServer:
