@@ -13,6 +13,7 @@ from pydantic_ai.toolsets import AbstractToolset
 from pais_lite.agent.card import AgentCard, AgentSkill
 from pais_lite.agent.driver import RunDriver
 from pais_lite.agent.messages import read_conversation
+from pais_lite.agent.neighbours import Neighbours
 from pais_lite.agent.remote import RemoteTools
 from pais_lite.agent.request import RunRequest
 from pais_lite.agent.run import Run
@@ -82,18 +83,23 @@ class Agent:
         name: str,
         memory: Memory,
         settings: Settings,
-        sub_agents: Sequence[SubAgent] | None = None,
+        sub_agents: Sequence[SubAgent | str] | None = None,
         mcp_servers: Sequence[AbstractToolset[Any] | str] | None = None,
+        neighbours: Neighbours | None = None,
     ) -> Self:
         """Wrap a user's agent, which is never changed: all that a run needs is given to that run.
 
+        With `neighbours`, it is one of them, and a sub-agent may be another of them, given by name.
+
         Raises:
-            ConfigurationError: no model can be found, the agent's `deps_type` cannot be made, or two tools have the
-                same name.
+            ConfigurationError: no model can be found, the agent's `deps_type` cannot be made, two tools have the
+                same name, or a neighbour is not there.
         """
         self = cls.__new__(cls)
-        remote = RemoteTools(agent, settings, sub_agents, mcp_servers)
+        remote = RemoteTools(agent, settings, sub_agents, mcp_servers, neighbours)
         self._set_up(agent, name=name, model=None, memory=memory, settings=settings, remote=remote)
+        if neighbours is not None:
+            neighbours.move_in(self)
         return self
 
     def _set_up(
