@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 
 from pais_lite import Settings
-from pais_lite.agents_own import AGENTS_OWN
 from pais_lite.errors import ConfigurationError
 from pais_lite.peers import Peer
 from pais_lite.settings import ApiKey
+from pais_lite.settings.agents_own import AGENTS_OWN
 
 
 def test_defaults_are_those_of_the_contract() -> None:

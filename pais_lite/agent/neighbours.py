@@ -91,7 +91,7 @@ class Neighbour(SubAgent):
             run = agent.start(request)
             left = True
             try:
-                ending = await _follow(run, tell)
+                ending = await (_follow(run, tell) if task.stream else run.ending())
                 left = False
             finally:
                 if left:
@@ -132,21 +132,25 @@ def _request(task: Task) -> RunRequest:
 
 async def _follow(run: Run, tell: Callable[[AnswerPart], Awaitable[None]]) -> Finished | Failed:
     """Pass on what the agent says and does; neighbouring pieces of text as one."""
-    while True:
-        text = ""
-        for event in await run.next_events():
-            if isinstance(event, TextDelta):
-                text += event.text
-                continue
+    reader = run.log.reader()
+    try:
+        while True:
+            text = ""
+            for event in await reader.take():
+                if isinstance(event, TextDelta):
+                    text += event.text
+                    continue
+                if text:
+                    await tell(AnswerText(text))
+                    text = ""
+                if isinstance(event, Progress):
+                    await tell(event)
+                elif isinstance(event, Finished | Failed):
+                    return event
             if text:
                 await tell(AnswerText(text))
-                text = ""
-            if isinstance(event, Progress):
-                await tell(event)
-            elif isinstance(event, Finished | Failed):
-                return event
-        if text:
-            await tell(AnswerText(text))
+    finally:
+        reader.leave()
 
 
 async def _end(run: Run) -> None:

@@ -7,7 +7,6 @@ Each agent answers under `/agents/{name}` just as if it were alone. At the top, 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from pais_lite.api.admission import Admission
 from pais_lite.api.call import Call, Handler
 from pais_lite.api.models import Models
 from pais_lite.errors import InvalidRequest, NotFound
@@ -36,7 +35,6 @@ class Front:
     """Hands requests to agents. `tables` are the routes of each agent by its name, the first agent first."""
 
     tables: Mapping[str, Sequence[Route[Handler]]]
-    admission: Admission
     max_request_bytes: int
 
     def at_the_top(self) -> list[Route[Handler]]:
@@ -72,8 +70,6 @@ class Front:
 
     def _by_model(self, handlers: Mapping[str, Handler], default: str | None = None) -> Handler:
         async def handle(call: Call) -> None:
-            # As the handler will: there is no use in reading what is refused.
-            self.admission.check(call.owner)
             body = await call.request.read_json(self.max_request_bytes)
             await handlers[_read_model(body, handlers, default)](call)
 

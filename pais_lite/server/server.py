@@ -143,7 +143,7 @@ class AgentServer:
             served.agent.name: served.routes(self._admission, self.telemetry, base_path(served.agent.name))
             for served in self._served
         }
-        front = Front(tables, self._admission, self.settings.max_request_bytes)
+        front = Front(tables, self.settings.max_request_bytes)
         routes = self._with_probes(self._served, front.at_the_top())
         for served in self._served:
             name = served.agent.name
@@ -192,7 +192,7 @@ class AgentServer:
 
         A server may live again after that: what it needs is opened anew on first use.
         """
-        self._admission.draining = False
+        self._admission.begin_anew()
         for served in self._served:
             served.open()
         try:

@@ -7,9 +7,9 @@ from typing import Any, Self
 
 from pydantic_ai import Agent as PydanticAgent
 
-from pais_lite.agents_own import own_overrides
 from pais_lite.errors import ConfigurationError
 from pais_lite.settings import Settings
+from pais_lite.settings.agents_own import own_overrides
 
 __all__ = ["SettingsOfSeveral", "each_of"]
 

@@ -34,6 +34,8 @@ AGENTS_OWN = frozenset(
         "delegation_timeout",
         "mcp_servers",
         "run_timeout",
+        "run_ttl_minutes",
+        "session_policy",
     }
 )
 _SEPARATOR = "__"
