@@ -114,7 +114,7 @@ class Agent:
         remote: RemoteTools,
     ) -> None:
         self.name = name
-        self.description = settings.agent_description
+        self.description = _description_of(agent, settings)
         self.memory = memory if settings.memory_enabled else NullMemory(app_name=name)
         self._agent = agent
         self._settings = settings
@@ -290,6 +290,13 @@ class Agent:
         deps = self._deps_type(session_id=session_id, memory=memory)
         deps.delegation = scope
         return deps
+
+
+def _description_of(agent: PydanticAgent[Any, Any], settings: Settings) -> str:
+    """Return what the settings say of the agent, or else what it says of itself."""
+    own = agent.description
+    unset = settings.agent_description == Settings().agent_description
+    return own if unset and isinstance(own, str) and own else settings.agent_description
 
 
 def _deps_type_of(agent: PydanticAgent[Any, Any]) -> type[AgentDeps]:
