@@ -42,7 +42,7 @@ __all__ = ["AgentServer", "serve"]
 
 _log = logging.getLogger("pais_lite.server")
 
-# What anybody may ask without a key: probes, and what an agent says of itself to those who look for one.
+# What anybody may get without a key: probes, and what an agent says of itself to those who look for one.
 _OPEN_PATHS = frozenset({"/", "/health", "/ready", "/.well-known/agent.json", "/.well-known/agent-card.json"})
 # What traces call the service when it is several agents.
 _SERVICE = "agents"
@@ -259,7 +259,7 @@ class AgentServer:
             return
         owner = (
             DEFAULT_OWNER
-            if request.path in self._open_paths
+            if request.path in self._open_paths and request.method != "POST"
             else authenticate(request, self.settings.agent_api_keys)
         )
         match = self._router.find(request.method, request.path)
