@@ -11,7 +11,14 @@ import anyio
 from pais_lite.agent import Agent, RunRequest
 from pais_lite.agent.pause import new_session_id
 from pais_lite.api.a2a import errors
-from pais_lite.api.a2a.envelope import RpcCall, error_response_object, maybe_id, read_call, response_object
+from pais_lite.api.a2a.envelope import (
+    RpcCall,
+    RpcId,
+    error_response_object,
+    maybe_id,
+    read_call,
+    response_object,
+)
 from pais_lite.api.a2a.errors import from_error, invalid_params
 from pais_lite.api.a2a.fields import known_fields, maybe_flag, maybe_number, maybe_text, required_text
 from pais_lite.api.a2a.messages import ClientMessage, SendRequest, read_answers, read_send
@@ -19,7 +26,7 @@ from pais_lite.api.a2a.parts import prompt_of
 from pais_lite.api.a2a.reply import TaskReply
 from pais_lite.api.a2a.store import FIRST_TURN, LATER_TURN, ListRequest, Tasks
 from pais_lite.api.a2a.tasks import STATES, Task, direct_message, task_object
-from pais_lite.api.a2a.versions import PUSH_OPERATIONS, Version, negotiate
+from pais_lite.api.a2a.versions import PUSH_OPERATIONS, STREAMING_OPERATIONS, Version, negotiate
 from pais_lite.api.a2a.wire import send_result, task_result
 from pais_lite.api.admission import Admission
 from pais_lite.api.agent_card import CardMaker
@@ -30,7 +37,7 @@ from pais_lite.api.run_options import read_on_disconnect, read_once
 from pais_lite.encoding import dump_json
 from pais_lite.errors import Conflict, MemoryUnavailable, PaisError, ServerDraining, TooManyRuns
 from pais_lite.events import Finished
-from pais_lite.http import error_response, json_response
+from pais_lite.http import Response, error_response, json_response, sse
 from pais_lite.http.errors import UnsupportedMediaType
 from pais_lite.runs import FollowedRun, NewRun, Once, Runs, new_run_id
 from pais_lite.settings import Settings
@@ -65,24 +72,20 @@ class A2A:
 
     async def handle(self, call: Call) -> None:
         """Answer a call. What is wrong with it is an answer as well, with status 200."""
-        call_id = None
+        call_id, as_event = None, False
         try:
             body = await self._read_body(call)
             call_id = maybe_id(body)
             rpc = read_call(body)
             asked = call.request.header("a2a-version") or call.request.query.get("A2A-Version")
             version, operation = negotiate(asked, rpc.method)
+            # In 0.3, what is not an event stream is no answer to these for the official clients.
+            as_event = version == "0.3" and operation in STREAMING_OPERATIONS
             await self._perform(call, rpc, version, operation)
         except PaisError as exc:
             if call.reply.started:
                 raise
-            answer = error_response_object(call_id, from_error(exc))
-            # Those who may try again soon are told so as HTTP tells it.
-            if isinstance(exc, TooManyRuns | ServerDraining | MemoryUnavailable):
-                http = error_response(exc)
-                await call.reply.respond(json_response(answer, status=http.status, headers=http.headers))
-            else:
-                await call.reply.respond(json_response(answer))
+            await call.reply.respond(_failed(call_id, exc, as_event=as_event))
 
     async def _read_body(self, call: Call) -> Any:
         try:
@@ -323,6 +326,17 @@ def _read_moment(fields: Mapping[str, Any], name: str) -> datetime | None:
         return moment.replace(tzinfo=moment.tzinfo or UTC).astimezone(UTC)
     except (ValueError, OverflowError) as exc:
         raise invalid_params("has to be a moment such as 2026-01-31T10:00:00Z", name) from exc
+
+
+def _failed(call_id: RpcId, error: PaisError, *, as_event: bool) -> Response:
+    answer = error_response_object(call_id, from_error(error))
+    if isinstance(error, TooManyRuns | ServerDraining | MemoryUnavailable):
+        # Those who may try again soon are told so as HTTP tells it.
+        http = error_response(error)
+        return json_response(answer, status=http.status, headers=http.headers)
+    if as_event:
+        return Response(200, sse.data_event(dump_json(answer)), sse.HEADERS)
+    return json_response(answer)
 
 
 async def _respond(call: Call, rpc: RpcCall, result: Mapping[str, Any]) -> None:
