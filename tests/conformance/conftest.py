@@ -1,5 +1,6 @@
 """One `pais run` in front of one scripted model endpoint, for all the clients."""
 
+import shutil
 from collections.abc import Iterator
 from dataclasses import fields
 from pathlib import Path
@@ -7,10 +8,12 @@ from pathlib import Path
 import pytest
 
 from pais_lite import Settings
+from tests.conformance.node_project import PROJECT, run
 from tests.conformance.repertoire import perform
 from tests.support.endpoint import Endpoint, endpoint_in_thread
 from tests.support.processes import Process, pais_run
 
+INSTALL_TIMEOUT = 300
 CLERK = str(Path(__file__).parent / "agents" / "clerk.py")
 # An empty variable counts as unset, so these keep the settings of whoever runs the tests out of the servers.
 UNSET = dict.fromkeys([*(field.name.upper() for field in fields(Settings)), "AGENT_LOG_LEVEL"], "")
@@ -70,3 +73,16 @@ def fidgety_server(played: Endpoint, tmp_path_factory: pytest.TempPathFactory) -
 def base_url(server: Process, model: Endpoint) -> str:
     """Where a client of the OpenAI API finds the clerk."""
     return f"{server.url}/v1"
+
+
+@pytest.fixture(scope="session")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the Node project with its dependencies installed, exactly as they are locked."""
+    npm = shutil.which("npm")
+    if npm is None or shutil.which("node") is None:
+        pytest.fail("these tests need Node.js 20 or later with npm; leave them out with: -m 'not node'")
+    folder = tmp_path_factory.mktemp("node") / "project"
+    shutil.copytree(PROJECT, folder, ignore=shutil.ignore_patterns("node_modules"))
+    command = [npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--prefer-offline"]
+    run(command, folder, INSTALL_TIMEOUT)
+    return folder
