@@ -59,7 +59,7 @@ class _UnderWay:
             protocol=new.protocol,
             status=status if ending is None else status_of(ending),
             created_at=new.created_at,
-            updated_at=self.updated_at,
+            updated_at=self.run.ended_at or self.updated_at,
             details=dict(self.details),
             ending=ending,
         )
@@ -245,7 +245,6 @@ class LocalRuns(Runs):
         if self._under_way.pop(place, None) is None or not entry.new.store:
             self._forget_key(place[0], once)
             return
-        entry.updated_at = datetime.now(UTC)
         weight = entry.log.weight + len(dump_json(entry.details))
         self._ended[place] = _Ended(entry.record(self._agent.name), entry.log, once, weight)
         self._ended_weight += weight

@@ -38,7 +38,7 @@ from pais_lite.encoding import dump_json
 from pais_lite.errors import Conflict, MemoryUnavailable, PaisError, ServerDraining, TooManyRuns
 from pais_lite.events import Finished
 from pais_lite.http import Response, error_response, json_response, sse
-from pais_lite.http.errors import UnsupportedMediaType
+from pais_lite.http.errors import BodyTooLarge, RequestTimeout, UnsupportedMediaType
 from pais_lite.runs import FollowedRun, NewRun, Once, Runs, new_run_id
 from pais_lite.settings import Settings
 from pais_lite.telemetry import Telemetry
@@ -71,7 +71,10 @@ class A2A:
         self._tasks = Tasks(runs)
 
     async def handle(self, call: Call) -> None:
-        """Answer a call. What is wrong with it is an answer as well, with status 200."""
+        """Answer a call. What is wrong with it is an answer as well, with status 200.
+
+        Raises `PaisError` for a body that is too large or does not come, and for what fails once the answer has begun.
+        """
         call_id, as_event = None, False
         try:
             body = await self._read_body(call)
@@ -83,7 +86,7 @@ class A2A:
             as_event = version == "0.3" and operation in STREAMING_OPERATIONS
             await self._perform(call, rpc, version, operation)
         except PaisError as exc:
-            if call.reply.started:
+            if call.reply.started or isinstance(exc, BodyTooLarge | RequestTimeout):
                 raise
             await call.reply.respond(_failed(call_id, exc, as_event=as_event))
 

@@ -8,7 +8,7 @@ import asyncio
 import base64
 import binascii
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Literal
 
@@ -109,7 +109,7 @@ class Tasks:
         later = [await self._runs.get(run_id, head.owner) for run_id in head.details.get("turns", ())]
         canceled = head.details.get("canceled_at")
         return Task(
-            tuple(_noted(record) for record in (head, *later)),
+            (head, *later),
             None if canceled is None else datetime.fromisoformat(canceled),
         )
 
@@ -168,13 +168,6 @@ class Tasks:
         for waiter in self._waiters.get((task.owner, task.id), ()):
             if not waiter.done():
                 waiter.set_result(None)
-
-
-def _noted(record: RunRecord) -> RunRecord:
-    """Return a record with the time of its end, which a store may note only a moment after others hear of that end."""
-    if record.ending is not None and record.updated_at == record.created_at:
-        return replace(record, updated_at=datetime.now(UTC))
-    return record
 
 
 def _position(task: Task) -> tuple[datetime, str]:
