@@ -1,5 +1,7 @@
 """`ChatOpenAI` of langchain-openai, pointed at `pais run`."""
 
+from typing import cast
+
 import openai
 import pytest
 from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage, HumanMessage, SystemMessage
@@ -85,7 +87,8 @@ def test_tools_of_the_client(chat: ChatOpenAI, streamed: bool) -> None:
     bound = chat.bind_tools([show_on_map])
     messages: list[BaseMessage] = [HumanMessage(MAP)]
 
-    first: AIMessage = joined(list(bound.stream(messages))) if streamed else bound.invoke(messages)
+    chunks = [cast("AIMessageChunk", chunk) for chunk in bound.stream(messages)] if streamed else []
+    first: AIMessage = joined(chunks) if streamed else bound.invoke(messages)
     assert [(call["name"], call["args"]) for call in first.tool_calls] == [
         ("show_on_map", {"place": "the oven"})
     ]
