@@ -112,8 +112,6 @@ class RunDriver:
         self._approved: frozenset[str] = frozenset()
         self._denied: frozenset[str] = frozenset()
         self._usage = RunUsage()
-        # Of the agents that were delegated to. Beside the run's own, whose model calls are limited.
-        self._usage_of_others = Usage()
         self._step = 0
         self._step_has_text = False
         self._answered_by_tool = False
@@ -312,7 +310,6 @@ class RunDriver:
                 failed = result.outcome in ("failed", "retried")
                 if isinstance(result.metadata, DelegationOutcome):
                     failed = failed or result.metadata.failed
-                    self._usage_of_others += result.metadata.usage
                 if result.tool_call_id not in self._denied:
                     await self._emit(self._progress(result, "failed" if failed else "completed", began))
             case DelegationUpdate():
@@ -387,7 +384,9 @@ class RunDriver:
             cached_tokens=usage.cache_read_tokens,
             reasoning_tokens=usage.output_reasoning_tokens or usage.details.get("reasoning_tokens", 0),
         )
-        return own + self._usage_of_others
+        # Beside the run's own, whose model calls are limited.
+        others = self._deps.delegation.usage
+        return own if others == Usage() else own.of(self._deps.delegation.agent) + others
 
 
 def _check_own_output(wanted: OutputFormat, output: str) -> None:
