@@ -1,7 +1,7 @@
 """Agents of one process that hand tasks to each other: what the one sees, and what the other one does."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
 import anyio
@@ -194,8 +194,14 @@ async def wait_forever(messages: list[ModelMessage], info: AgentInfo) -> ModelRe
     raise AssertionError
 
 
+async def stream_nothing(messages: list[ModelMessage], info: AgentInfo) -> AsyncIterator[str]:
+    await asyncio.Event().wait()
+    yield ""
+
+
 def waiting_server(**settings: Any) -> AgentServer:
-    agents = {"boss": PydanticAgent("test"), "clerk": PydanticAgent(FunctionModel(wait_forever))}
+    waiting = FunctionModel(wait_forever, stream_function=stream_nothing)
+    agents = {"boss": PydanticAgent("test"), "clerk": PydanticAgent(waiting)}
     return serve(
         agents,
         sub_agents={"boss": ["clerk"]},
