@@ -103,6 +103,9 @@ class Neighbour(SubAgent):
                     await tell(AnswerUsage(ended.usage))
         if isinstance(ending, Failed):
             raise _failure(ending)
+        if ending.finish_reason == "tool_calls":
+            # Somebody would have to approve a call, and the one who asked is an agent.
+            raise DelegationFailed.because("it failed while it worked on the task", "tool_calls")
         return ending.output
 
     def _agent(self) -> "Agent":
