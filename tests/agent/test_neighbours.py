@@ -1,19 +1,28 @@
 """Agents of one process that hand tasks to each other: what the one sees, and what the other one does."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+import logging
+from collections.abc import AsyncIterator, Iterator, Sequence
 from typing import Any
 
 import anyio
+import httpx2
 import pytest
+from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from opentelemetry.trace import SpanKind
 from pydantic_ai import Agent as PydanticAgent
 from pydantic_ai.messages import ModelMessage, ModelResponse, TextPart
 from pydantic_ai.models.function import AgentInfo, FunctionModel
 
-from pais_lite import AgentServer, serve
+from pais_lite import AgentServer, RemoteAgent, SessionMemory, serve
 from pais_lite.agent import RunRequest
+from pais_lite.delegation import HttpClient
 from pais_lite.events import Finished, Progress
 from pais_lite.memory import MemoryEvent
+from pais_lite.telemetry import Telemetry
 from tests.support.agents import call, delegate, progress
 from tests.support.asgi import Answer, ask, chat, exchange, make_scope
 from tests.support.serving import mock_agents
@@ -323,3 +332,108 @@ async def test_an_agent_without_a_server_has_neighbours_all_the_same() -> None:
     assert "".join(step.delta or "" for step in steps) == "Filed."
     for agent in server.agents.values():
         await agent.close()
+
+
+class Direct(HttpClient):
+    """Reaches a server of this process as if it were far away."""
+
+    def __init__(self, server: AgentServer) -> None:
+        super().__init__()
+        self._far = httpx2.AsyncClient(transport=httpx2.ASGITransport(server), base_url="http://far")
+
+    def get(self) -> httpx2.AsyncClient:
+        return self._far
+
+    async def aclose(self) -> None:
+        await self._far.aclose()
+
+
+async def test_an_agent_elsewhere_takes_one_of_several_for_an_agent_of_its_own() -> None:
+    several = mock_agents({"scribe": ["Scribbled."], "clerk": ["Filed."]})
+    clerk = RemoteAgent("clerk", "http://far/agents/clerk", http_client=Direct(several))
+    boss = mock_agents({"boss": [delegate("clerk", "file this"), "Done."]}, sub_agents={"boss": [clerk]})
+    async with several.lifespan(), boss.lifespan():
+        assert (await ask_for(boss, "boss")).status == 200
+        assert await told(boss) == ["Filed."]
+        assert [event.event_type for event in await remembered(several, "clerk")] == [
+            "task_delegation_received",
+            "agent_response",
+        ]
+        assert not await remembered(several, "scribe")
+
+
+@pytest.fixture
+def exported() -> Iterator[tuple[Telemetry, InMemorySpanExporter]]:
+    spans = InMemorySpanExporter()
+    traces, measurements = TracerProvider(shutdown_on_exit=False), MeterProvider(shutdown_on_exit=False)
+    traces.add_span_processor(SimpleSpanProcessor(spans))
+    yield Telemetry(traces, measurements), spans
+    traces.shutdown()
+    measurements.shutdown()
+
+
+@pytest.mark.parametrize("stream", [True, False])
+async def test_a_task_has_a_span_and_a_line_of_its_own(
+    exported: tuple[Telemetry, InMemorySpanExporter], caplog: pytest.LogCaptureFixture, stream: bool
+) -> None:
+    caplog.set_level(logging.INFO, "pais_lite.access")
+    telemetry, exporter = exported
+    server = mock_agents(
+        {"boss": [delegate("clerk"), "Done."], "clerk": ["Filed."]},
+        sub_agents={"boss": ["clerk"]},
+        telemetry=telemetry,
+    )
+    async with server.lifespan():
+        assert (await ask_for(server, "boss", stream=stream)).status == 200
+        (session,) = {event.session_id for event in (await ask_sessions(server, "clerk"))}
+    spans = {
+        (span.name, (span.attributes or {})["gen_ai.agent.name"]): span
+        for span in exporter.get_finished_spans()
+    }
+    asked, asks = spans["server-run", "clerk"], spans["delegate.clerk", "clerk"]
+    assert (asked.kind, asks.kind) == (SpanKind.SERVER, SpanKind.CLIENT)
+    assert asked.parent is not None
+    assert asked.parent.span_id == asks.context.span_id
+    usage = {
+        name: (asks.attributes or {})[name]
+        for name in ("gen_ai.usage.input_tokens", "gen_ai.usage.output_tokens")
+    }
+    assert asked.attributes == {
+        "gen_ai.operation.name": "invoke_agent",
+        "gen_ai.provider.name": "pais_lite",
+        "gen_ai.agent.name": "clerk",
+        "gen_ai.conversation.id": session,
+        "gen_ai.request.model": "clerk",
+        "gen_ai.request.stream": stream,
+        "gen_ai.response.finish_reasons": ("stop",),
+        **usage,
+    }
+    lines = [record.getMessage() for record in caplog.records]
+    assert lines[0].startswith("task of boss for clerk in ")
+    assert f"session {session}, stop" in lines[0]
+    assert lines[1].startswith("POST /v1/chat/completions 200 in ")
+
+
+async def test_a_failed_task_marks_both_spans(exported: tuple[Telemetry, InMemorySpanExporter]) -> None:
+    telemetry, exporter = exported
+    server = mock_agents(
+        {"boss": [delegate("clerk"), "Done."], "clerk": [call(("no_such_tool", {})), "Filed."]},
+        sub_agents={"boss": ["clerk"]},
+        telemetry=telemetry,
+        clerk__agentic_loop_max_steps=1,
+    )
+    async with server.lifespan():
+        assert (await ask_for(server, "boss")).status == 200
+    errors = {
+        (span.name, (span.attributes or {})["gen_ai.agent.name"]): (span.attributes or {}).get("error.type")
+        for span in exporter.get_finished_spans()
+    }
+    assert errors == {
+        ("server-run", "boss"): None,
+        ("delegate.clerk", "clerk"): "delegation_failed",
+        ("server-run", "clerk"): "max_steps_exceeded",
+    }
+
+
+async def ask_sessions(server: AgentServer, agent: str) -> Sequence[SessionMemory]:
+    return (await server.agents[agent].memory.list_sessions(10, None)).sessions
