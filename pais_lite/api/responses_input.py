@@ -119,7 +119,9 @@ class _Reader:
         elif role == "assistant":
             self._say_more(place, content=content)
         elif self.approvals:
-            raise _wrong("a turn cannot come with the approval of a call; it goes on with the one before", place)
+            raise _wrong(
+                "a turn cannot come with the approval of a call; it goes on with the one before", place
+            )
         else:
             self.said.append((place, message))
 
