@@ -47,6 +47,8 @@ _TERMINAL_EVENTS: dict[RunStatus, str] = {
 }
 
 
+# The phases of messages: what was said beside a call, and the answer.
+_COMMENTARY, _FINAL_ANSWER = "commentary", "final_answer"
 _NEW_MESSAGE = {"type": "message", "status": "in_progress", "role": "assistant", "content": []}
 _NEW_REASONING = {"type": "reasoning", "status": "in_progress", "summary": []}
 
@@ -153,7 +155,7 @@ class ResponseEvents:
         self._growing = place
         return place
 
-    def _close_growing(self, told: list[_Event], status: str) -> None:
+    def _close_growing(self, told: list[_Event], status: str, phase: str | None = None) -> None:
         place, self._growing = self._growing, None
         if place is None:
             return
@@ -164,7 +166,8 @@ class ResponseEvents:
             done = {"text": text, "logprobs": []}
             told.append(self._of(place, "response.output_text.done", content_index=0, **done))
             told.append(self._part("response.content_part.done", place, _text_part(text)))
-            self._done(told, place, content=[_text_part(text)], status=status)
+            phases = {} if phase is None else {"phase": phase}
+            self._done(told, place, content=[_text_part(text)], status=status, **phases)
         else:
             told.append(self._summary("response.reasoning_summary_text.done", place, text=text))
             told.append(
@@ -195,7 +198,7 @@ class ResponseEvents:
             self._close_call(told, place, progress, status="failed", error=error)
 
     def _open_call(self, told: list[_Event], event: Progress, progress: Mapping[str, Any]) -> None:
-        self._close_growing(told, "completed")
+        self._close_growing(told, "completed", _COMMENTARY)
         arguments = "{}" if event.arguments is None else dump_json(event.arguments).decode()
         place = self._add(
             told,
@@ -228,7 +231,7 @@ class ResponseEvents:
     # ------------------------------------------------------------------------------------------ calls of the client's
 
     def _open_function_call(self, told: list[_Event], index: int, call_id: str, name: str) -> None:
-        self._close_growing(told, "completed")
+        self._close_growing(told, "completed", _COMMENTARY)
         place = self._handed_out[index] = self._add(
             told,
             "fc",
@@ -286,7 +289,7 @@ class ResponseEvents:
             elif not self.output and not ending.tool_calls and status == "completed":
                 # An answer may be empty; there is one all the same.
                 self._grow(told, "message")
-            self._close_growing(told, of_items)
+            self._close_growing(told, of_items, _COMMENTARY if ending.tool_calls else _FINAL_ANSWER)
             for index, call in enumerate(ending.tool_calls):
                 self._hand_out(told, index, call)
         self._close_growing(told, of_items)
