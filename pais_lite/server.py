@@ -18,6 +18,7 @@ from pais_lite.api.admission import Admission, InFlight
 from pais_lite.api.agent_card import AgentCardRoute
 from pais_lite.api.call import Call, Handler
 from pais_lite.api.chat_completions import ChatCompletions
+from pais_lite.api.console import Console
 from pais_lite.api.memory import MemoryRoutes
 from pais_lite.api.models import Models
 from pais_lite.api.probes import Probes
@@ -69,6 +70,7 @@ class AgentServer:
         self._admission = Admission(settings.max_concurrent_runs)
         self._requests = InFlight()
         self._bodies = BodyBudget(_BODIES_AT_ONCE * settings.max_request_bytes)
+        self._open_paths = _OPEN_PATHS
         self._router = Router(self._routes())
 
     @classmethod
@@ -112,10 +114,15 @@ class AgentServer:
         ]
         known = [f"{route.method} {route.path}" for route in routes]
         probes = Probes(agent.name, agent.memory, self._admission, [*known, "GET /health", "GET /ready"])
+        front = [Route("GET", "/", probes.index)]
+        if settings.console:
+            console = Console(probes.index)
+            self._open_paths |= console.paths
+            front = console.routes()
         return [
             Route("GET", "/health", probes.health),
             Route("GET", "/ready", probes.ready),
-            Route("GET", "/", probes.index),
+            *front,
             *routes,
         ]
 
@@ -205,7 +212,7 @@ class AgentServer:
             reply.headers.update(preflight_headers(allowed, request.header("access-control-request-headers")))
             await _refuse(request, reply, Response(204))
             return
-        owner = DEFAULT_OWNER if request.path in _OPEN_PATHS else self._authenticate(request)
+        owner = DEFAULT_OWNER if request.path in self._open_paths else self._authenticate(request)
         match = self._router.find(request.method, request.path)
         if request.method != "POST" and request.announces_body:
             await _discard_body(request)

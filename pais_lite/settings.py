@@ -272,6 +272,7 @@ class Settings:
     )
     log_format: Literal["text", "json"] = _setting(_choice("text", "json"), "text")
     agent_access_log: bool = _setting(_boolean, False)
+    console: bool = _setting(_boolean, True)
 
     otel_enabled: bool = _setting(_boolean, False)
     # Those of the environment, by name: OpenTelemetry reads, checks and explains them itself.

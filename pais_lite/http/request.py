@@ -90,6 +90,12 @@ class Request:
             host = f"{name}:{port}" if port else name
         return f"{self.scheme}://{host}{self.root_path}"
 
+    @property
+    def lacks_final_slash(self) -> bool:
+        """Whether the client asked for the mount prefix alone, from where relative links lead beside the application."""
+        asked: str | bytes = self._scope.get("raw_path") or self._scope["path"]
+        return bool(self.root_path) and self.path == "/" and not asked.endswith(b"/" if isinstance(asked, bytes) else "/")
+
     async def read_body(self, limit: int) -> bytes:
         """Return the whole body, read in pieces.
 
