@@ -93,8 +93,8 @@ class Request:
     @property
     def lacks_final_slash(self) -> bool:
         """Whether the client asked for the mount prefix alone, from where relative links lead beside the application."""
-        asked: str | bytes = self._scope.get("raw_path") or self._scope["path"]
-        return bool(self.root_path) and self.path == "/" and not asked.endswith(b"/" if isinstance(asked, bytes) else "/")
+        asked: bytes = self._scope.get("raw_path") or self._scope["path"].encode()
+        return bool(self.root_path) and self.path == "/" and not asked.partition(b"?")[0].endswith(b"/")
 
     async def read_body(self, limit: int) -> bytes:
         """Return the whole body, read in pieces.
