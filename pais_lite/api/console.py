@@ -71,10 +71,9 @@ class Console:
 
     def routes(self) -> list[Route[Handler]]:
         """Return the route of `/` and those of the files."""
-        return [
-            Route("GET", "/", self.page),
-            *(Route("GET", path, self.asset) for path in sorted(self.paths)),
-        ]
+        routes: list[Route[Handler]] = [Route("GET", "/", self.page)]
+        routes += [Route("GET", path, self.asset) for path in sorted(self.paths)]
+        return routes
 
     async def page(self, call: Call) -> None:
         """Answer a browser with the page, a program with the index."""

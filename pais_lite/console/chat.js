@@ -7,8 +7,6 @@ import { Turn, turnsOf } from "./turn.js";
 
 const RUNS = `pais-console-runs:${BASE}`;
 const EVENTS = 200;
-// How long to wait before a broken stream is taken up again, and how often at most in a row.
-const RETRY_MS = [500, 1000, 2000, 4000, 8000];
 
 // The runs that this tab has begun and not seen the end of, by session.
 const runs = {

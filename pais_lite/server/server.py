@@ -91,7 +91,7 @@ class AgentServer:
         probes = Probes(
             self.agent.name, self.agent.memory, self._admission, [*known, "GET /health", "GET /ready"]
         )
-        front = [Route("GET", "/", probes.index)]
+        front: list[Route[Handler]] = [Route("GET", "/", probes.index)]
         if self.settings.console:
             console = Console(probes.index)
             self._open_paths |= console.paths
