@@ -266,6 +266,10 @@ class Settings:
     sse_keepalive_seconds: float = _setting(_seconds(0.05, 3600), 15.0)
     shutdown_grace_seconds: float = _setting(_seconds(0, 3600), 25.0)
     on_disconnect: Literal["cancel", "continue"] = _setting(_choice("cancel", "continue"), "cancel")
+    session_policy: Literal["queue", "reject", "allow"] = _setting(
+        _choice("queue", "reject", "allow"), "queue"
+    )
+    run_ttl_minutes: float = _setting(_seconds(0.01, 1_000_000), 60.0)
 
     log_level: str = _setting(
         _choice(*_LOG_LEVELS, fold=str.upper), "INFO", env=("AGENT_LOG_LEVEL", "LOG_LEVEL")

@@ -17,6 +17,7 @@ from pais_lite.agent.remote import RemoteTools
 from pais_lite.agent.request import RunRequest
 from pais_lite.agent.run import Run
 from pais_lite.agent.tools import ToolInspector
+from pais_lite.agent.turn import MemoryTurn, Turn
 from pais_lite.delegation import TASK_DELEGATION, RemoteAgent, check_chain
 from pais_lite.deps import AgentDeps, DelegationScope
 from pais_lite.errors import ConfigurationError, InvalidRequest, PaisError, ServerDraining
@@ -125,15 +126,18 @@ class Agent:
         """The agents that this one may delegate to, reachable or not."""
         return self._remote.sub_agents
 
-    def start(self, request: RunRequest) -> Run:
-        """Start a run. It goes on until its end or its `cancel`, whoever listens."""
+    def start(self, request: RunRequest, turn: Turn | None = None) -> Run:
+        """Start a run. It goes on until its end or its `cancel`, whoever listens.
+
+        `turn` is its place in the session; without one, it waits for nobody.
+        """
         memory = self.memory.for_owner(request.owner)
-        timeout = min(self._settings.run_timeout, request.timeout or self._settings.run_timeout)
+        place = turn or MemoryTurn(memory, request.session_id)
+        latest = None if request.timeout is None else asyncio.get_running_loop().time() + request.timeout
         scope = DelegationScope(
             agent=self.name,
             chain=request.chain,
             max_depth=self._settings.delegation_max_depth,
-            deadline=asyncio.get_running_loop().time() + timeout,
             stream=request.stream,
         )
 
@@ -143,15 +147,15 @@ class Agent:
                 model=self._models.for_run(),
                 deps=self._deps(request.session_id, memory, scope),
                 toolsets=self._remote.toolsets,
-                memory=memory,
+                turn=place,
                 request=request,
                 max_steps=self._settings.agentic_loop_max_steps,
                 context_limit=self._settings.memory_context_limit,
-                emit=run.feed.put,
+                run=run,
             )
-            return await driver.drive(lambda: run.cancel_reason)
+            return await driver.drive()
 
-        run = Run(work, timeout=timeout)
+        run = Run(work, timeout=self._settings.run_timeout, deadline=latest)
         self._runs.add(run)
         run.add_done_callback(lambda: self._runs.discard(run))
         return run
@@ -174,9 +178,10 @@ class Agent:
         The run is cancelled when the iteration is given up.
         """
         run = self.start(request)
+        reader = run.log.reader()
         try:
             while True:
-                for event in await run.next_events():
+                for event in await reader.take():
                     yield event
                     if isinstance(event, Finished | Failed):
                         return

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterable, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterable, Sequence
 from dataclasses import replace
 from time import perf_counter
 from typing import Any
@@ -31,6 +31,8 @@ from pydantic_core import to_json, to_jsonable_python
 
 from pais_lite.agent.failures import translate
 from pais_lite.agent.request import RunRequest
+from pais_lite.agent.run import Run
+from pais_lite.agent.turn import Turn
 from pais_lite.delegation import DelegationOutcome, DelegationUpdate
 from pais_lite.deps import AgentDeps
 from pais_lite.errors import PaisError, RunCancelled
@@ -40,12 +42,11 @@ from pais_lite.events import (
     FinishReason,
     Hop,
     Progress,
-    RunEvent,
     TextDelta,
     ThinkingDelta,
     Usage,
 )
-from pais_lite.memory import Memory, MemoryEvent
+from pais_lite.memory import MemoryEvent
 from pais_lite.memory.history import model_messages
 from pais_lite.telemetry import trace_ids
 
@@ -68,21 +69,22 @@ class RunDriver:
         model: Model | str | None,
         deps: AgentDeps,
         toolsets: Sequence[AbstractToolset[Any]] | None,
-        memory: Memory,
+        turn: Turn,
         request: RunRequest,
         max_steps: int,
         context_limit: int,
-        emit: Callable[[RunEvent], Awaitable[None]],
+        run: Run,
     ) -> None:
         self._agent = agent
         self._model = model
         self._deps = deps
         self._toolsets = toolsets
-        self._memory = memory
+        self._turn = turn
         self._request = request
         self._max_steps = max_steps
         self._context_limit = context_limit
-        self._emit = emit
+        self._run = run
+        self._emit = run.log.put
         self._usage = RunUsage()
         # Of the agents that were delegated to. Beside the run's own, whose model calls are limited.
         self._usage_of_others = Usage()
@@ -92,7 +94,7 @@ class RunDriver:
         # Tool calls under way and when each began, by call id.
         self._calls: dict[str, tuple[ToolCallPart, float]] = {}
 
-    async def drive(self, cancel_reason: Callable[[], PaisError | None]) -> Finished | Failed:
+    async def drive(self) -> Finished | Failed:
         """Run to the end and return its last event, which memory has by then.
 
         A run that is cancelled by `Run.cancel`, which leaves a reason, ends in a `Failed` with that reason.
@@ -100,7 +102,7 @@ class RunDriver:
         try:
             return await self._answer()
         except asyncio.CancelledError:
-            reason = cancel_reason()
+            reason = self._run.cancel_reason
             if reason is None:
                 await self._fail(RunCancelled("the server stopped"), within=_LAST_WORDS_TIMEOUT)
                 raise
@@ -112,21 +114,19 @@ class RunDriver:
         request = self._request
         turn_type = "task_delegation_received" if request.delegated else "user_message"
         turn = MemoryEvent(event_type=turn_type, content=request.prompt_text, metadata=trace_ids())
-        if request.history is None:
-            before = await self._memory.open_turn(request.session_id, turn, self._context_limit)
-            history = model_messages(before)
-        else:
-            before = []
-            await self._memory.append(request.session_id, [turn])
-            history = list(request.history)
         limit = self._context_limit
-        self._deps.delegation.context = [*before, turn][-limit:] if limit else ()
-        finished = await self._run(history)
+        before = await self._turn.open(turn, limit if request.history is None else 0)
+        self._run.begin()
+        history = model_messages(before) if request.history is None else list(request.history)
+        scope = self._deps.delegation
+        scope.context = [*before, turn][-limit:] if limit else ()
+        scope.deadline = self._run.deadline
+        finished = await self._iterate(history)
         answer = MemoryEvent(event_type="agent_response", content=finished.output, metadata=trace_ids())
-        await self._memory.append(request.session_id, [answer])
+        await self._turn.close([answer], finished)
         return finished
 
-    async def _run(self, history: list[Any]) -> Finished:
+    async def _iterate(self, history: list[Any]) -> Finished:
         request = self._request
         try:
             async with self._agent.iter(
@@ -234,25 +234,24 @@ class RunDriver:
         self, event_type: str, call: ToolCallPart | ToolReturnPart, **details: object
     ) -> None:
         content = {"tool": call.tool_name, "call_id": call.tool_call_id, **details}
-        await self._memory.append(
-            self._request.session_id,
-            [MemoryEvent(event_type=event_type, content=content, metadata=trace_ids())],
-        )
+        event = MemoryEvent(event_type=event_type, content=content, metadata=trace_ids())
+        await self._turn.append([event])
 
     async def _fail(self, error: PaisError, *, within: float) -> Failed:
         """Write down that the run failed, and return its last event."""
+        failed = Failed(error=error, usage=self._usage_so_far())
+        if not isinstance(error, RunCancelled):
+            for call, began in self._calls.values():
+                self._run.log.append(self._progress(call, "failed", began))
+        # What never began has nothing in the session that an error could be the answer to.
         metadata = {**({"code": error.code} if error.code else {}), **trace_ids()}
         event = MemoryEvent(event_type="error", content=error.message, metadata=metadata)
         try:
             async with asyncio.timeout(within):
-                await self._memory.append(self._request.session_id, [event])
-                # Within the time, too: a reader who has stalled must not keep the run from its end.
-                for call, began in self._calls.values():
-                    if not isinstance(error, RunCancelled):
-                        await self._emit(self._progress(call, "failed", began))
+                await self._turn.close([event] if self._run.has_begun else [], failed)
         except Exception as exc:  # noqa: BLE001 - a memory may be the user's own, and raise anything
             _log.error("session %s: the error %r could not be told: %r", self._request.session_id, error, exc)
-        return Failed(error=error, usage=self._usage_so_far())
+        return failed
 
     def _progress(
         self, call: ToolCallPart | ToolReturnPart, status: Any, began: float | None = None

@@ -19,6 +19,7 @@ from pais_lite.delegation import RemoteAgent
 from pais_lite.errors import PaisError
 from pais_lite.http import Route
 from pais_lite.memory import LocalMemory, Memory, NullMemory, RedisMemory
+from pais_lite.runs import LocalRuns, Runs
 from pais_lite.settings import Settings
 from pais_lite.telemetry import Telemetry
 
@@ -31,6 +32,7 @@ class ServedAgent:
     def __init__(self, agent: Agent, settings: Settings) -> None:
         self.agent = agent
         self.settings = settings
+        self.runs = _make_runs(agent, settings)
 
     @classmethod
     def wrapping(
@@ -57,7 +59,7 @@ class ServedAgent:
     def routes(self, admission: Admission, telemetry: Telemetry) -> list[Route[Handler]]:
         """Return the routes of this agent, for a server that lets runs begin and tells of them in its own way."""
         agent, settings = self.agent, self.settings
-        chat = ChatCompletions(agent, settings, admission, telemetry)
+        chat = ChatCompletions(agent, self.runs, settings, admission, telemetry)
         models, memory = Models(agent.name), MemoryRoutes(agent.memory)
         card = AgentCardRoute(agent, settings.agent_public_url)
         return [
@@ -75,6 +77,7 @@ class ServedAgent:
     def open(self) -> None:
         """Begin to look for what the agent's tools are at."""
         self.agent.open()
+        self.runs.open()
 
     def cancel_runs(self, reason: PaisError) -> None:
         """Cancel every run that is under way; `reason` is what their last event will say."""
@@ -83,11 +86,16 @@ class ServedAgent:
     async def close(self) -> None:
         """Close what the agent holds open; what it needs later is opened anew."""
         await self.agent.close()
+        await self.runs.aclose()
 
 
 def _usable_name(name: str | None) -> str:
     """Return the name of a Pydantic AI agent, which can be any text, as one that fits headers, keys and URLs."""
     return re.sub(r"[^A-Za-z0-9._-]+", "-", name or "").strip("-._")[:64] or "agent"
+
+
+def _make_runs(agent: Agent, settings: Settings) -> Runs:
+    return LocalRuns(agent, session_policy=settings.session_policy, ttl_minutes=settings.run_ttl_minutes)
 
 
 def _make_memory(name: str, settings: Settings) -> Memory:
