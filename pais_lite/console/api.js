@@ -36,6 +36,8 @@ export class SseParser {
 }
 
 export class Api {
+  #entries = new WeakMap();
+
   constructor({ askForKey, onRequest, onReach }) {
     this.askForKey = askForKey;
     this.onRequest = onRequest;
@@ -75,7 +77,10 @@ export class Api {
       }
       this.onReach(true);
       this.#tell(entry, { status: response.status, answer: telling(response), withKey: Boolean(key) });
-      if (response.ok) return response;
+      if (response.ok) {
+        this.#entries.set(response, entry);
+        return response;
+      }
       const error = await readError(response);
       this.#tell(entry, { error });
       if (response.status !== 401) throw error;
@@ -110,6 +115,22 @@ export class Api {
       throw new ApiError("The connection broke before the answer was whole.", { type: "network", broken: true });
     } finally {
       reader.cancel().catch(() => {});
+      this.#tell(this.#entries.get(response), {});
+    }
+  }
+
+  // Asks a probe, without a key: whatever it answers is an answer, and so is silence.
+  async probe(path, { quiet = false } = {}) {
+    const entry = { method: "GET", url: BASE + path, headers: {}, began: performance.now(), at: Date.now(), withKey: false };
+    if (!quiet) this.onRequest(entry);
+    try {
+      const response = await fetch(entry.url, { headers: { accept: "application/json" }, credentials: "same-origin", cache: "no-store" });
+      const body = await response.json().catch(() => ({}));
+      this.#tell(entry, { status: response.status, answer: telling(response) });
+      return { ok: response.ok, status: response.status, ms: entry.ms, body };
+    } catch {
+      this.#tell(entry, { error: new ApiError("The server did not answer.", { type: "network" }) });
+      return { ok: false, unreachable: true, body: {} };
     }
   }
 

@@ -1,6 +1,6 @@
 // Puts the page together: which view is seen, the key, the colours, and whether the server is there.
 
-import { Api, BASE } from "./api.js";
+import { Api } from "./api.js";
 import { Chat, newSession } from "./chat.js";
 import { byId, el, visible } from "./dom.js";
 import { Requests } from "./requests.js";
@@ -119,7 +119,7 @@ async function quietly(promise) {
 function paint(theme) {
   document.documentElement.dataset.theme = theme;
   const button = byId("theme-button");
-  button.textContent = { auto: "Auto", light: "Light", dark: "Dark" }[theme];
+  button.textContent = { auto: "◐ Auto", light: "○ Light", dark: "● Dark" }[theme];
   button.setAttribute("aria-label", `Colours: ${theme === "auto" ? "as the system has them" : theme}`);
 }
 
@@ -163,7 +163,6 @@ function pick(names) {
 }
 
 addEventListener("hashchange", route);
-api.base = BASE;
 api.agentPath = "";
 route();
 start();

@@ -19,7 +19,7 @@ export class Requests {
     const status = el("span", { class: "request-status" });
     const time = el("span", { class: "faint" });
     const body = el("div", { class: "request-body" });
-    const path = decodeURI(entry.url.slice(BASE.length)) || "/";
+    const path = `/${decodeURI(entry.url.slice(BASE.length))}`;
     const details = el("details", {},
       el("summary", {}, status, el("span", { class: "request-method", text: entry.method }), el("span", { class: "request-path", text: visible(path) }), time),
       body);

@@ -7,7 +7,8 @@ import { ApiError } from "./api.js";
 // Starts a run by chat completions. `onOpen` gets the id of the run, where the server gives one.
 export async function* startRun(api, { model, session, text, signal, onOpen }) {
   const body = { model, stream: true, stream_options: { include_usage: true }, messages: [{ role: "user", content: text }] };
-  const headers = { "X-Session-ID": session, "X-On-Disconnect": "continue" };
+  // A run that nobody could come back to ends with its connection.
+  const headers = { "X-Session-ID": session, "X-On-Disconnect": canFollow(api) && canCancel(api) ? "continue" : "cancel" };
   const events = api.events("POST", "v1/chat/completions", {
     body, headers, signal, onOpen: (response) => onOpen(response.headers.get("x-run-id")),
   });

@@ -141,7 +141,7 @@ class Call {
     }
     if (result !== undefined && this.result === undefined) {
       this.result = result;
-      const isTold = this.isDelegation && this.branch.wholeText.trim() === String(result).trim();
+      const isTold = this.isDelegation && this.branch.wholeText.trim().endsWith(String(result).trim());
       if (!isTold) {
         const block = el("div", {}, el("h4", { text: "Result" }), payload(result));
         if (this.isDelegation) this.branch.element.after(block);

@@ -157,7 +157,7 @@ export class Status {
   // Asks for readiness, and says when to ask again.
   async poll() {
     clearTimeout(this.timer);
-    const answer = await this.#ask("ready");
+    const answer = await this.api.probe("ready", { quiet: true });
     this.#become(answer.unreachable ? "unreachable" : answer.ok ? "ready" : "not ready");
     if (!document.hidden) this.timer = setTimeout(() => this.poll(), this.state === "ready" ? 15_000 : 2000);
   }
@@ -169,20 +169,9 @@ export class Status {
     this.onState(state, before);
   }
 
-  // Probes are asked without the key, and an answer that is not 200 is an answer too.
-  async #ask(path) {
-    const began = performance.now();
-    try {
-      const response = await fetch(new URL(path, this.api.base), { headers: { accept: "application/json" }, cache: "no-store" });
-      return { ok: response.ok, status: response.status, ms: performance.now() - began, body: await response.json().catch(() => ({})) };
-    } catch {
-      return { ok: false, unreachable: true, body: {} };
-    }
-  }
-
   async show() {
     await fill(this.page, async () => {
-      const [health, ready] = await Promise.all([this.#ask("health"), this.#ask("ready")]);
+      const [health, ready] = await Promise.all([this.api.probe("health"), this.api.probe("ready")]);
       const card = await this.api.json("GET", `${this.api.agentPath}.well-known/agent-card.json`).catch((error) => error);
       this.#become(ready.unreachable ? "unreachable" : ready.ok ? "ready" : "not ready");
       return [this.#probe("Health", "/health", health), this.#probe("Readiness", "/ready", ready), card instanceof Error ? errorBlock(card) : this.#card(card), this.#routes()];
