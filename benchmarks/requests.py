@@ -12,43 +12,17 @@ import json
 import time
 from collections.abc import Awaitable, Callable
 from statistics import median
-from typing import Any
 
 from pydantic_ai import Agent
 
-from pais_lite import AgentServer, serve
+from benchmarks.telemetry import post_chat
+from pais_lite import serve
 from pais_lite.models.mock import MockScript
 
 __all__ = ["main"]
 
 _ANSWER = ["Hello there, this is an answer."]
 _BODY = json.dumps({"model": "x", "messages": [{"role": "user", "content": "hi"}]}).encode()
-_SCOPE = {
-    "type": "http",
-    "method": "POST",
-    "scheme": "http",
-    "path": "/v1/chat/completions",
-    "query_string": b"",
-    "root_path": "",
-    "headers": [(b"content-type", b"application/json"), (b"content-length", str(len(_BODY)).encode())],
-}
-
-
-async def _request(server: AgentServer) -> None:
-    messages: list[dict[str, Any]] = [{"type": "http.request", "body": _BODY}]
-    left = asyncio.Event()
-
-    async def receive() -> dict[str, Any]:
-        if messages:
-            return messages.pop()
-        await left.wait()
-        return {"type": "http.disconnect"}
-
-    async def send(message: Any) -> None:
-        if message.get("status", 200) != 200:
-            raise RuntimeError(f"the server answered {message['status']}")
-
-    await server(_SCOPE, receive, send)
 
 
 def _cpu_milliseconds(work: Callable[[], Awaitable[object]], times: int) -> float:
@@ -76,7 +50,7 @@ def main() -> None:
         await agent.run("hi", model=script.new_model())
 
     async def request() -> None:
-        await _request(server)
+        await post_chat(server, _BODY)
 
     for work in (bare, request):
         _cpu_milliseconds(work, 50)

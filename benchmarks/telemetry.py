@@ -23,12 +23,43 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-__all__ = ["main", "work"]
+__all__ = ["main", "post_chat", "work"]
 
 _ROOT = Path(__file__).parents[1]
-# Whatever checkout is measured, the program is this one.
+# Whatever checkout is measured, the program is this one; so it imports nothing else of the benchmarks.
 _PROGRAM = f"import runpy; runpy.run_path({str(Path(__file__).resolve())!r})['work']()"
 _MORE_TOKENS = 200
+
+
+async def post_chat(application: Any, body: bytes) -> None:
+    """Have an ASGI application answer one chat request.
+
+    Raises:
+        RuntimeError: its status is not 200.
+    """
+    messages: list[dict[str, Any]] = [{"type": "http.request", "body": body}]
+    left = asyncio.Event()
+
+    async def receive() -> dict[str, Any]:
+        if messages:
+            return messages.pop()
+        await left.wait()
+        return {"type": "http.disconnect"}
+
+    async def send(message: Any) -> None:
+        if message.get("status", 200) != 200:
+            raise RuntimeError(f"the server answered {message['status']}")
+
+    scope = {
+        "type": "http",
+        "method": "POST",
+        "scheme": "http",
+        "path": "/v1/chat/completions",
+        "query_string": b"",
+        "root_path": "",
+        "headers": [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())],
+    }
+    await application(scope, receive, send)
 
 
 def work() -> None:
@@ -45,31 +76,7 @@ def work() -> None:
 
     async def request(tokens: int) -> None:
         body = {"stream": True, "messages": [{"role": "user", "content": str(tokens)}]}
-        data = json.dumps(body).encode()
-        messages: list[dict[str, Any]] = [{"type": "http.request", "body": data}]
-        left = asyncio.Event()
-
-        async def receive() -> dict[str, Any]:
-            if messages:
-                return messages.pop()
-            await left.wait()
-            return {"type": "http.disconnect"}
-
-        async def send(message: Any) -> None:
-            if message.get("status", 200) != 200:
-                raise RuntimeError(f"the server answered {message['status']}")
-
-        headers = [(b"content-type", b"application/json"), (b"content-length", str(len(data)).encode())]
-        scope = {
-            "type": "http",
-            "method": "POST",
-            "scheme": "http",
-            "path": "/v1/chat/completions",
-            "query_string": b"",
-            "root_path": "",
-            "headers": headers,
-        }
-        await server(scope, receive, send)
+        await post_chat(server, json.dumps(body).encode())
 
     async def serve_lines() -> None:
         for _ in range(20):

@@ -127,7 +127,7 @@ class AgentServer:
 
         A server may live again after that: what it needs is opened anew on first use.
         """
-        self._admission.draining = False
+        self._admission.begin_anew()
         self._served.open()
         try:
             yield

@@ -131,7 +131,7 @@ def test_every_view_fits_a_phone_and_can_be_read(
     visit.forgive("502")
     for view in VIEWS:
         page.get_by_role("navigation").get_by_text(view.capitalize(), exact=True).click()
-        page.wait_for_function("!document.querySelector('[aria-busy]')")
+        page.locator("[aria-busy]").wait_for(state="detached")
         wide = page.evaluate("document.scrollingElement.scrollWidth")
         assert wide <= 360, view
         ratio, where = page.evaluate(LOWEST_CONTRAST)
@@ -157,7 +157,7 @@ def test_page_is_used_by_the_keyboard_alone(visit: Visit) -> None:
     page.keyboard.press("Enter")
     page.locator(".payload", has_text="river is in drawer 3.").wait_for()
     # What was said is told to those who listen, in sentences.
-    page.wait_for_function("document.getElementById('live').textContent.includes('The answer is whole.')")
+    page.locator("#live", has_text="The answer is whole.").wait_for(state="attached")
 
 
 def test_colours_follow_the_system_or_a_choice_that_lasts(browsing: Browsing, clerk_url: str) -> None:
