@@ -173,6 +173,7 @@ export class Chat {
     this.transcript = byId("transcript");
     this.prompt = byId("prompt");
     this.atEnd = true;
+    this.top = 0;
     byId("composer").addEventListener("submit", (event) => { event.preventDefault(); this.send(); });
     this.prompt.addEventListener("keydown", (event) => {
       if (event.key === "Enter" && !event.shiftKey && !event.isComposing) { event.preventDefault(); this.send(); }
@@ -204,6 +205,7 @@ export class Chat {
     this.atEnd = true;
     this.#changed();
     if (isNew && !unused.has(session)) await this.#loaded(conversation);
+    if (this.isEager) await this.send();
   }
 
   async #loaded(conversation) {
@@ -224,6 +226,8 @@ export class Chat {
   async send() {
     const text = this.prompt.value.trim();
     const conversation = this.current;
+    // Who types faster than the page learns about its server is not made to press Enter twice.
+    this.isEager = !conversation;
     if (!text || !conversation || conversation.running) return;
     this.prompt.value = "";
     this.#fit();
@@ -254,7 +258,10 @@ export class Chat {
 
   #scrolled() {
     const { scrollTop, scrollHeight, clientHeight } = this.transcript;
-    this.atEnd = scrollHeight - scrollTop - clientHeight < 60;
+    // Text that came since the last scroll is no wish to leave the end; to go back is one.
+    if (scrollHeight - scrollTop - clientHeight < 60) this.atEnd = true;
+    else if (scrollTop < this.top) this.atEnd = false;
+    this.top = scrollTop;
     byId("to-end").hidden = this.atEnd;
   }
 }

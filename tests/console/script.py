@@ -43,7 +43,8 @@ class Script:
             case "long":
                 await call.start_stream()
                 for number in range(WORDS):
-                    await call.text(f"word {number}, " if number % 12 else f"word {number}.\n")
+                    text = f"word {number}, " if number % 12 else f"word {number}.\n"
+                    await call.event(chunk({"content": text}))
                 await call.end_stream()
             case "hold":
                 await call.start_stream()

@@ -67,7 +67,8 @@ def test_page_is_small_and_paints_at_once(visit: Visit) -> None:
 
 def test_page_works_under_any_prefix(browsing: Browsing, model: Endpoint, script: Script) -> None:
     with ExitStack() as stack:
-        host = Starlette(routes=[Mount("/team/clerk", app=clerk_server(model))])
+        server = clerk_server(model)
+        host = Starlette(routes=[Mount("/team/clerk", app=server)], lifespan=lambda _: server.lifespan())
         url = stack.enter_context(served_in_thread(host))
         visit = browsing.visit(url)
         page = visit.open("/team/clerk")
@@ -82,6 +83,7 @@ def first_request(page: Page) -> str:
     """Open the latest of the requests and return what it shows."""
     entry = page.locator("#requests li").first
     entry.locator("summary").click()
+    entry.locator("code").first.wait_for()
     return entry.inner_text()
 
 
@@ -115,7 +117,7 @@ def test_tools_sessions_events_and_status_are_there_to_read(visit: Visit) -> Non
     row.get_by_role("button").click()
     row.get_by_text("Really?").click()
     row.wait_for(state="detached")
-    assert page.locator("#recent", has_text=session).count() == 0
+    page.locator("#recent").get_by_text(session).wait_for(state="detached")
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
