@@ -8,7 +8,17 @@ for usage.
 from typing import Any
 
 from pais_lite.encoding import dump_json
-from pais_lite.events import Failed, Finished, Progress, RunEvent, TextDelta, ThinkingDelta, Usage
+from pais_lite.events import (
+    Failed,
+    Finished,
+    Progress,
+    RunEvent,
+    TextDelta,
+    ThinkingDelta,
+    ToolCallDelta,
+    ToolCallStarted,
+    Usage,
+)
 from pais_lite.http import error_body
 from pais_lite.http.sse import DONE, data_event
 from pais_lite.runs import RunRecord
@@ -18,6 +28,17 @@ __all__ = ["ChatStream", "ChunkWriter", "completion_object"]
 
 def completion_object(finished: Finished, record: RunRecord, *, model: str) -> dict[str, Any]:
     """Return the whole answer of a request that did not ask for a stream."""
+    message: dict[str, Any] = {"role": "assistant", "content": finished.output, "refusal": None}
+    if finished.tool_calls:
+        message["content"] = finished.output or None
+        message["tool_calls"] = [
+            {
+                "id": call.call_id,
+                "type": "function",
+                "function": {"name": call.tool, "arguments": call.arguments},
+            }
+            for call in finished.tool_calls
+        ]
     return {
         "id": _completion_id(record),
         "object": "chat.completion",
@@ -26,7 +47,7 @@ def completion_object(finished: Finished, record: RunRecord, *, model: str) -> d
         "choices": [
             {
                 "index": 0,
-                "message": {"role": "assistant", "content": finished.output, "refusal": None},
+                "message": message,
                 "logprobs": None,
                 "finish_reason": finished.finish_reason,
             }
@@ -62,6 +83,17 @@ class ChunkWriter:
         thought = dump_json(event.text)
         return self._delta(b'"reasoning_content":' + thought + b',"reasoning":' + thought)
 
+    def call_started(self, event: ToolCallStarted) -> bytes:
+        """Return the chunk that opens a call for the client, as yet without arguments."""
+        function = {"name": event.tool, "arguments": ""}
+        return self._call(
+            {"index": event.index, "id": event.call_id, "type": "function", "function": function}
+        )
+
+    def call_delta(self, event: ToolCallDelta) -> bytes:
+        """Return a chunk with a piece of a call's arguments."""
+        return self._call({"index": event.index, "function": {"arguments": event.arguments}})
+
     def progress(self, event: Progress) -> bytes:
         """Return a chunk without text, and with what a tool is doing in a field that clients leave alone."""
         details: dict[str, Any] = {
@@ -91,6 +123,9 @@ class ChunkWriter:
         """Return the chunk with the tokens of the run, for those who asked for it."""
         return data_event(self._head + b',"choices":[],"usage":' + dump_json(_usage_object(usage)) + b"}")
 
+    def _call(self, piece: dict[str, Any]) -> bytes:
+        return self._delta(b'"tool_calls":' + dump_json([piece]))
+
     def _delta(self, fields: bytes) -> bytes:
         return data_event(self._delta_head + fields + b'},"finish_reason":null}]}')
 
@@ -114,6 +149,10 @@ class ChatStream:
                 return writer.text(event)
             case ThinkingDelta():
                 return writer.thinking(event)
+            case ToolCallStarted():
+                return writer.call_started(event)
+            case ToolCallDelta():
+                return writer.call_delta(event)
             case Progress():
                 return writer.progress(event)
             case Finished(usage=usage):
