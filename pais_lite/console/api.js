@@ -119,12 +119,14 @@ export class Api {
     }
   }
 
-  // Asks a probe, without a key: whatever it answers is an answer, and so is silence.
+  // Asks a probe, without a key: whatever it answers is an answer, and so is silence. A server that stops waits until
+  // those who probe it have heard so, unless they say that they only look on.
   async probe(path, { quiet = false } = {}) {
-    const entry = { method: "GET", url: BASE + path, headers: {}, began: performance.now(), at: Date.now(), withKey: false };
+    const headers = { "X-Observer": "console" };
+    const entry = { method: "GET", url: BASE + path, headers, began: performance.now(), at: Date.now(), withKey: false };
     if (!quiet) this.onRequest(entry);
     try {
-      const response = await fetch(entry.url, { headers: { accept: "application/json" }, credentials: "same-origin", cache: "no-store" });
+      const response = await fetch(entry.url, { headers: { accept: "application/json", ...headers }, credentials: "same-origin", cache: "no-store" });
       const body = await response.json().catch(() => ({}));
       this.#tell(entry, { status: response.status, answer: telling(response) });
       return { ok: response.ok, status: response.status, ms: entry.ms, body };

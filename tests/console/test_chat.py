@@ -184,7 +184,7 @@ def test_long_answer_does_not_keep_the_page_from_its_user(visit: Visit) -> None:
     tasks = page.evaluate("window.long")
     print(f"\nlong tasks: {len(tasks)}, the longest {max(tasks, default=0):.0f} ms")
     # Anything above 50 ms counts as long; a person begins to notice at a few times that. The machine may be busy.
-    assert max(tasks, default=0) < 1000
+    assert max(tasks, default=0) < 2000
     # The page has followed the text to its end.
     end = "(e) => e.scrollHeight - e.scrollTop - e.clientHeight"
     assert page.locator("#transcript").evaluate(end) < 5
