@@ -10,11 +10,10 @@ from importlib.resources import files
 from pathlib import PurePosixPath
 
 from pais_lite.api.call import Call, Handler
-from pais_lite.errors import NotFound
 from pais_lite.http import Response, Route
 from pais_lite.http.negotiation import entity_tag, is_current, prefers
 
-__all__ = ["Console"]
+__all__ = ["Console", "file_paths"]
 
 _MEDIA_TYPES = {
     ".html": "text/html; charset=utf-8",
@@ -57,23 +56,25 @@ def _read_files() -> dict[str, _File]:
     return found
 
 
-class Console:
-    """The routes of the page. Programs get at `/` what `index` answers."""
+def file_paths() -> frozenset[str]:
+    """Return the paths of the page's files, which anybody may read."""
+    return frozenset(f"/console/{name}" for name in _read_files() if name != _PAGE)
 
-    def __init__(self, index: Handler) -> None:
+
+class Console:
+    """The routes of the page, below the path `base`. Programs get there what `index` answers."""
+
+    def __init__(self, index: Handler, base: str = "") -> None:
         self._index = index
+        self._base = base
         self._files = _read_files()
 
-    @property
-    def paths(self) -> frozenset[str]:
-        """The paths of the page's files, which anybody may read."""
-        return frozenset(f"/console/{name}" for name in self._files if name != _PAGE)
-
     def routes(self) -> list[Route[Handler]]:
-        """Return the route of `/` and those of the files."""
-        routes: list[Route[Handler]] = [Route("GET", "/", self.page)]
-        routes += [Route("GET", path, self.asset) for path in sorted(self.paths)]
-        return routes
+        """Return the routes of the page and those of its files."""
+        routes: list[Route[Handler]] = [Route("GET", f"{self._base}/", self.page)]
+        if self._base:
+            routes.append(Route("GET", self._base, self.page))
+        return routes + [Route("GET", f"{self._base}{path}", self.asset) for path in sorted(file_paths())]
 
     async def page(self, call: Call) -> None:
         """Answer a browser with the page, a program with the index."""
@@ -81,19 +82,15 @@ class Console:
         headers["vary"] = ", ".join(filter(None, [headers.get("vary"), "accept"]))
         if not prefers(call.request.header("accept"), "text/html", "application/json"):
             await self._index(call)
-        elif call.request.lacks_final_slash:
+        elif last := call.request.sent_path.rpartition("/")[2]:
             # The page's links are relative, so that they hold under any prefix; from here they would lead beside it.
-            last = call.request.root_path.rpartition("/")[2]
             await call.reply.respond(Response(307, headers={"location": f"./{last}/"}))
         else:
             await self._send(call, self._files[_PAGE])
 
     async def asset(self, call: Call) -> None:
-        """Answer with a file; raises `NotFound` where the page has none of that name."""
-        file = self._files.get(call.request.path.removeprefix("/console/"))
-        if file is None:
-            raise NotFound("the console has no such file")
-        await self._send(call, file)
+        """Answer with a file of the page."""
+        await self._send(call, self._files[call.request.path.rpartition("/")[2]])
 
     @staticmethod
     async def _send(call: Call, file: _File) -> None:

@@ -54,12 +54,12 @@ export class Api {
   has(route) { return this.routes.has(route); }
 
   // Answers with a response whose status is not an error; raises `ApiError` for all else.
-  async send(method, path, { body, headers = {}, signal, quiet = false } = {}) {
+  async send(method, path, { body, headers = {}, accept = "application/json", signal, quiet = false } = {}) {
     const entry = { method, url: BASE + path, body, headers, began: performance.now(), at: Date.now(), withKey: Boolean(this.key) };
     if (!quiet) this.onRequest(entry);
     for (;;) {
       const key = this.key;
-      const sent = { accept: "application/json", ...headers };
+      const sent = { accept, ...headers };
       if (body !== undefined) sent["content-type"] = "application/json";
       if (key) sent.authorization = `Bearer ${key}`;
       let response;
@@ -100,7 +100,7 @@ export class Api {
 
   // Yields the payloads of an event stream; `onOpen` sees the response first.
   async *events(method, path, { onOpen = () => {}, ...options } = {}) {
-    const response = await this.send(method, path, { ...options, headers: { accept: "text/event-stream", ...options.headers } });
+    const response = await this.send(method, path, { ...options, accept: "text/event-stream" });
     onOpen(response);
     const parser = new SseParser();
     const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();

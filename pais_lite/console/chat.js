@@ -16,9 +16,12 @@ const runs = {
   forget(session) { const { [session]: _, ...others } = this.all(); sessionStorage.setItem(RUNS, JSON.stringify(others)); },
 };
 
+const placeOf = (api, session) => `${api.agentPath}${session}`;
+
 class Conversation {
   constructor(api, session, { agent, onChange }) {
-    Object.assign(this, { api, session, agent, onChange });
+    // The page may turn to another agent while this one still works.
+    Object.assign(this, { api, session, agent, onChange, path: api.agentPath, place: placeOf(api, session) });
     this.element = el("div", { class: "turns" });
     this.active = null;
   }
@@ -27,9 +30,9 @@ class Conversation {
 
   // Draws what the server remembers, and takes up the run that was under way.
   async load() {
-    const kept = runs.get(this.session);
+    const kept = runs.get(this.place);
     const events = await this.#events();
-    const turns = turnsOf(events, this.agent());
+    const turns = turnsOf(events, this.agent);
     const last = turns.at(-1);
     if (kept && canFollow(this.api) && kept.id) {
       if (last?.said === kept.text && last.state === "unknown" || last?.at >= kept.at - 2000) turns.pop();
@@ -37,22 +40,22 @@ class Conversation {
       await this.#run(this.#begin(kept.text, kept.at), { follow: kept.id });
       return;
     }
-    runs.forget(this.session);
+    runs.forget(this.place);
     this.element.replaceChildren(...turns.map((turn) => turn.element));
     if (last?.state === "unknown") last.offer(this.#button("Look again", () => this.load()));
   }
 
-  async send(text, model) {
-    await this.#run(this.#begin(text), { model, text });
+  async send(text) {
+    await this.#run(this.#begin(text), { text });
   }
 
   #begin(text, at) {
-    const turn = new Turn({ text, at, agent: this.agent() });
+    const turn = new Turn({ text, at, agent: this.agent });
     this.element.append(turn.element);
     return turn;
   }
 
-  async #run(turn, { model, text, follow }) {
+  async #run(turn, { text, follow }) {
     const abort = new AbortController();
     const active = (this.active = { turn, abort, id: follow ?? null, open: Boolean(follow), stopping: false });
     this.onChange();
@@ -60,16 +63,16 @@ class Conversation {
       active.open = true;
       active.id = id ?? active.id;
       turn.run = active.id;
-      if (active.id) runs.set(this.session, { id: active.id, text: turn.said, at: turn.at, model });
+      if (active.id) runs.set(this.place, { id: active.id, text: turn.said, at: turn.at });
       if (active.stopping) this.stop();
       this.onChange();
     };
     try {
       const events = follow
-        ? followRun(this.api, follow, { signal: abort.signal, onOpen: opened })
-        : startRun(this.api, { model, session: this.session, text, signal: abort.signal, onOpen: opened });
+        ? followRun(this.api, this.path, follow, { signal: abort.signal, onOpen: opened })
+        : startRun(this.api, this.path, { model: this.agent, session: this.session, text, signal: abort.signal, onOpen: opened });
       await this.#read(turn, events);
-      runs.forget(this.session);
+      runs.forget(this.place);
     } catch (error) {
       await this.#broken(turn, active, error);
     } finally {
@@ -90,11 +93,11 @@ class Conversation {
   async #broken(turn, active, error) {
     if (error.name === "AbortError") {
       if (active.detaching) this.#leave(turn);
-      else { runs.forget(this.session); turn.end("stopped"); }
+      else { runs.forget(this.place); turn.end("stopped"); }
       return;
     }
     if (!error.broken && !error.unreachable || !active.id || !canFollow(this.api)) {
-      runs.forget(this.session);
+      runs.forget(this.place);
       turn.fail(error);
       if (error.broken) turn.offer(this.#button("Look again", () => this.load()));
       return;
@@ -109,11 +112,11 @@ class Conversation {
 
   // Reads a run that this page left, from its first event on.
   async follow(turn) {
-    const kept = runs.get(this.session);
+    const kept = runs.get(this.place);
     if (!kept || this.running) return;
-    const again = new Turn({ text: turn.said, at: turn.at, agent: this.agent() });
+    const again = new Turn({ text: turn.said, at: turn.at, agent: this.agent });
     turn.element.replaceWith(again.element);
-    await this.#run(again, { follow: kept.id, model: kept.model });
+    await this.#run(again, { follow: kept.id });
   }
 
   async stop() {
@@ -126,7 +129,7 @@ class Conversation {
     if (!active.open) return;
     if (!active.id) { active.abort.abort(); return; }
     try {
-      await cancelRun(this.api, active.id);
+      await cancelRun(this.api, this.path, active.id);
     } catch (error) {
       active.turn.branch.element.append(errorBlock(error));
     }
@@ -139,7 +142,7 @@ class Conversation {
   }
 
   async #events() {
-    return (await this.api.json("GET", `${this.api.agentPath}memory/events?session_id=${encodeURIComponent(this.session)}&limit=${EVENTS}`, { quiet: true })).events;
+    return (await this.api.json("GET", `${this.path}memory/events?session_id=${encodeURIComponent(this.session)}&limit=${EVENTS}`, { quiet: true })).events;
   }
 
   // Asks memory what the calls of a turn were given and gave; one question at a time.
@@ -167,8 +170,8 @@ class Conversation {
 }
 
 export class Chat {
-  constructor(api, { agent, model, onTurn, onSession }) {
-    Object.assign(this, { api, agent, model, onTurn, onSession });
+  constructor(api, { agent, onTurn, onSession }) {
+    Object.assign(this, { api, agent, onTurn, onSession });
     this.conversations = new Map();
     this.transcript = byId("transcript");
     this.prompt = byId("prompt");
@@ -190,11 +193,11 @@ export class Chat {
 
   // Shows the conversation of a session, which goes on where it was when it had been shown before.
   async open(session) {
-    let conversation = this.conversations.get(session);
+    let conversation = this.conversations.get(placeOf(this.api, session));
     const isNew = !conversation;
     if (isNew) {
-      conversation = new Conversation(this.api, session, { agent: this.agent, onChange: () => this.#changed() });
-      this.conversations.set(session, conversation);
+      conversation = new Conversation(this.api, session, { agent: this.agent(), onChange: () => this.#changed() });
+      this.conversations.set(conversation.place, conversation);
     }
     this.current = conversation;
     this.grown.disconnect();
@@ -213,7 +216,7 @@ export class Chat {
       await conversation.load();
     } catch (error) {
       conversation.element.replaceChildren(errorBlock(error));
-      this.conversations.delete(conversation.session);
+      this.conversations.delete(conversation.place);
     }
     this.#changed();
   }
@@ -233,7 +236,7 @@ export class Chat {
     this.#fit();
     this.atEnd = true;
     this.onSession(conversation.session);
-    await conversation.send(text, this.model());
+    await conversation.send(text);
     this.onTurn();
   }
 

@@ -1,12 +1,13 @@
 // Puts the page together: which view is seen, the key, the colours, and whether the server is there.
 
-import { Api } from "./api.js";
+import { Api, BASE } from "./api.js";
 import { Chat, newSession } from "./chat.js";
 import { byId, el, visible } from "./dom.js";
 import { Requests } from "./requests.js";
 import { Sessions, Status, Tools } from "./views.js";
 
 const VIEWS = ["chat", "sessions", "tools", "status", "requests"];
+const AGENT = `pais-console-agent:${BASE}`;
 const THEMES = ["auto", "light", "dark"];
 const server = { name: "agent", description: "", isUp: true };
 
@@ -15,7 +16,6 @@ const api = new Api({ askForKey, onRequest: (entry) => requests.add(entry), onRe
 const model = byId("model");
 const chat = new Chat(api, {
   agent: () => model.value || server.name,
-  model: () => model.value || server.name,
   onTurn: () => quietly(sessions.recent()),
   onSession: (session) => go("chat", session),
 });
@@ -49,7 +49,7 @@ function route() {
 
 function openChat(session) {
   session ??= chat.current?.session ?? newSession();
-  if (chat.current?.session !== session) chat.open(session);
+  if (chat.current?.session !== session || chat.current.path !== api.agentPath) chat.open(session);
   byId("prompt").focus({ preventScroll: true });
 }
 
@@ -135,16 +135,12 @@ paint(THEMES.find((theme) => theme === localStorage.getItem("pais-console-theme"
 async function start() {
   try {
     const index = await api.json("GET", "", { quiet: true });
-    server.name = index.name;
-    api.routes = new Set(index.routes);
-    byId("agent-name").textContent = visible(index.name);
+    server.name = index.name ?? index.agents[0];
+    // An agent that is one of several has its own path in its routes; this page lies there as well.
+    api.routes = new Set(index.routes.map((route) => (index.name ? route.replace(` /agents/${index.name}/`, " /") : route)));
     byId("version").textContent = index.version;
-    document.title = `${visible(index.name)} · console`;
     const { data } = await api.json("GET", "v1/models", { quiet: true });
     pick(data.map(({ id }) => id));
-    chat.empty().replaceChildren(
-      el("p", { class: "empty-name", text: visible(server.name) }),
-      el("p", { class: "faint", text: "Ask something. What the agent thinks, calls and hands on appears as it happens." }));
     byId("key-button").hidden = !api.key;
     server.known = true;
     route();
@@ -154,13 +150,31 @@ async function start() {
   }
 }
 
-// Shows a choice of agents where there is one.
+// Shows a choice of agents where there is one. Each has sessions and tools of its own, under a path of its own.
 function pick(names) {
-  const chosen = model.value;
+  const chosen = sessionStorage.getItem(AGENT);
   model.replaceChildren(...names.map((name) => el("option", { value: name, text: visible(name) })));
   if (names.includes(chosen)) model.value = chosen;
   byId("model-label").hidden = names.length < 2;
+  byId("agent-name").hidden = names.length > 1;
+  turnTo(model.value, names.length > 1);
 }
+
+function turnTo(name, isOneOfSeveral) {
+  api.agentPath = isOneOfSeveral ? `agents/${encodeURIComponent(name)}/` : "";
+  byId("agent-name").textContent = visible(name);
+  document.title = `${visible(name)} · console`;
+  chat.empty().replaceChildren(
+    el("p", { class: "empty-name", text: visible(name) }),
+    el("p", { class: "faint", text: "Ask something. What the agent thinks, calls and hands on appears as it happens." }));
+}
+
+model.addEventListener("change", () => {
+  sessionStorage.setItem(AGENT, model.value);
+  turnTo(model.value, true);
+  go("chat", newSession());
+  quietly(sessions.recent());
+});
 
 addEventListener("hashchange", route);
 api.agentPath = "";

@@ -1,10 +1,11 @@
-// A model's text while it comes: a small part of Markdown (headings, lists, fenced code, `code`, **bold**) made of
+// A model's text while it comes: a small part of Markdown (headings, lists, quotes, fenced code, `code`, **bold**) made of
 // elements, and all else as the text that it is. A line is drawn as it stands until it is whole.
 
 import { beforePaint, copyButton, el, visible } from "./dom.js";
 
 const FENCE = /^\s{0,3}(```+|~~~+)\s*([\w+#.-]*)\s*$/;
 const HEADING = /^(#{1,6})\s+(.*)$/;
+const QUOTE = /^>\s?(.*)$/;
 const ITEM = /^(\s*)(?:[-*+]|(\d{1,4})[.)])\s+(.*)$/;
 const INLINE = /(`[^`\n]+`|\*\*[^*\n]+\*\*)/;
 
@@ -46,7 +47,7 @@ export class Prose {
     if (this.live) { this.live.appendData(visible(text)); return; }
     this.live = document.createTextNode(visible(this.line));
     if (this.code) this.code.append(this.live);
-    else this.element.append(this.#spaced(el("p", { dir: "auto" }, this.live)));
+    else this.element.append(el("p", { dir: "auto", class: this.gap ? "gap" : null }, this.live));
   }
 
   #finish(line) {
@@ -69,8 +70,11 @@ export class Prose {
     if (item) { this.#addItem(item); return; }
     this.list = null;
     const heading = HEADING.exec(line);
-    const element = heading ? el("p", { class: "heading", dir: "auto", role: "heading", "aria-level": Math.min(6, heading[1].length + 2) }) : el("p", { dir: "auto" });
-    element.append(...inline(heading ? heading[2] : line));
+    const quote = heading ? null : QUOTE.exec(line);
+    const element = heading
+      ? el("p", { class: "heading", dir: "auto", role: "heading", "aria-level": Math.min(6, heading[1].length + 2) })
+      : el("p", { class: quote ? "quote" : null, dir: "auto" });
+    element.append(...inline(heading?.[2] ?? quote?.[1] ?? line));
     this.element.append(this.#spaced(element));
   }
 

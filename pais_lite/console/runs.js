@@ -5,11 +5,11 @@
 import { ApiError } from "./api.js";
 
 // Starts a run by chat completions. `onOpen` gets the id of the run, where the server gives one.
-export async function* startRun(api, { model, session, text, signal, onOpen }) {
+export async function* startRun(api, path, { model, session, text, signal, onOpen }) {
   const body = { model, stream: true, stream_options: { include_usage: true }, messages: [{ role: "user", content: text }] };
   // A run that nobody could come back to ends with its connection.
   const headers = { "X-Session-ID": session, "X-On-Disconnect": canFollow(api) && canCancel(api) ? "continue" : "cancel" };
-  const events = api.events("POST", "v1/chat/completions", {
+  const events = api.events("POST", `${path}v1/chat/completions`, {
     body, headers, signal, onOpen: (response) => onOpen(response.headers.get("x-run-id")),
   });
   let ended = false;
@@ -36,8 +36,8 @@ function* chatEvents(chunk) {
 export const canFollow = (api) => api.has("GET /v1/responses/{id}");
 export const canCancel = (api) => api.has("POST /v1/responses/{id}/cancel");
 
-export async function cancelRun(api, id) {
-  await api.json("POST", `v1/responses/${encodeURIComponent(id)}/cancel`);
+export async function cancelRun(api, path, id) {
+  await api.json("POST", `${path}v1/responses/${encodeURIComponent(id)}/cancel`);
 }
 
 // How long to wait before a broken stream is taken up again, each time in a row.
@@ -45,14 +45,14 @@ const PAUSES = [500, 1000, 2000, 4000, 8000];
 const ENDS = new Set(["response.completed", "response.incomplete", "response.failed", "response.cancelled", "error"]);
 
 // Reads a run from its first event on, whoever began it. A stream that breaks is taken up where it broke.
-export async function* followRun(api, id, { signal, onOpen }) {
+export async function* followRun(api, path, id, { signal, onOpen }) {
   let cursor = -1;
   let pauses = [...PAUSES];
   for (;;) {
     const after = cursor < 0 ? "" : `&starting_after=${cursor}`;
     try {
-      const path = `v1/responses/${encodeURIComponent(id)}?stream=true${after}`;
-      for await (const data of api.events("GET", path, { signal, quiet: cursor >= 0, onOpen: () => onOpen(id) })) {
+      const where = `${path}v1/responses/${encodeURIComponent(id)}?stream=true${after}`;
+      for await (const data of api.events("GET", where, { signal, quiet: cursor >= 0, onOpen: () => onOpen(id) })) {
         if (data === "[DONE]") return;
         const event = JSON.parse(data);
         cursor = event.sequence_number ?? cursor;

@@ -143,9 +143,7 @@ def test_files_are_read_from_an_archive_too(tmp_path: Path) -> None:
                 packed.write(file, file.relative_to(root))
     program = (
         f"import sys; sys.path.insert(0, {str(archive)!r}); import pais_lite; assert '.zip' in pais_lite.__file__\n"
-        "from pais_lite.api.console import Console\n"
-        "async def index(call): ...\n"
-        "print(*sorted(Console(index).paths))"
+        "from pais_lite.api.console import file_paths; print(*sorted(file_paths()))"
     )
     command = [sys.executable, "-I", "-c", program]
     found = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False)

@@ -5,9 +5,12 @@ from importlib.resources import files
 
 import pytest
 from playwright.sync_api import Page
+from pydantic_ai import Agent
+from pydantic_ai.models.test import TestModel
 from starlette.applications import Starlette
 from starlette.routing import Mount
 
+from pais_lite import serve
 from tests.console.conftest import Browsing, Visit, clerk_server
 from tests.console.script import Script
 from tests.support.endpoint import Endpoint
@@ -172,3 +175,27 @@ def test_colours_follow_the_system_or_a_choice_that_lasts(browsing: Browsing, cl
     assert light != dark
     visit.open()
     assert page.evaluate(ground) == light
+
+
+def test_each_of_several_agents_has_a_place_of_its_own(browsing: Browsing) -> None:
+    agents = {name: Agent(TestModel(custom_output_text=f"I am the {name}.")) for name in ("editor", "writer")}
+    with served_in_thread(serve(agents)) as url:
+        visit = browsing.visit(url)
+        page = visit.open()
+        for name in ("editor", "writer"):
+            page.select_option("#model", name)
+            visit.ask(f"hello {name}")
+            visit.until("done")
+            assert visit.answer() == f"I am the {name}."
+            assert page.locator("#recent li").count() == 1
+        page.reload()
+        visit.until("done")
+        assert page.locator(".said-text").inner_text() == "hello writer"
+        # Alone, an agent is found where its card says that it is.
+        page.goto(f"{url}/agents/editor")
+        page.wait_for_selector("#state[data-state=ready]")
+        assert page.locator("#agent-name").inner_text() == "editor"
+        assert not page.locator("#model").is_visible()
+        visit.ask("hello again")
+        visit.until("done")
+        assert visit.answer() == "I am the editor."
