@@ -37,6 +37,7 @@ export class SseParser {
 
 export class Api {
   #entries = new WeakMap();
+  #paused = new Set();
 
   constructor({ askForKey, onRequest, onReach }) {
     this.askForKey = askForKey;
@@ -50,8 +51,6 @@ export class Api {
     if (value) sessionStorage.setItem(KEY, value);
     else sessionStorage.removeItem(KEY);
   }
-
-  has(route) { return this.routes.has(route); }
 
   // Answers with a response whose status is not an error; raises `ApiError` for all else.
   async send(method, path, { body, headers = {}, accept = "application/json", signal, quiet = false } = {}) {
@@ -75,7 +74,7 @@ export class Api {
         this.#tell(entry, { error: unreachable });
         throw unreachable;
       }
-      this.onReach(true);
+      this.#reached();
       this.#tell(entry, { status: response.status, answer: telling(response), withKey: Boolean(key) });
       if (response.ok) {
         this.#entries.set(response, entry);
@@ -128,12 +127,27 @@ export class Api {
     try {
       const response = await fetch(entry.url, { headers: { accept: "application/json", ...headers }, credentials: "same-origin", cache: "no-store" });
       const body = await response.json().catch(() => ({}));
+      this.#reached();
       this.#tell(entry, { status: response.status, answer: telling(response) });
       return { ok: response.ok, status: response.status, ms: entry.ms, body };
     } catch {
       this.#tell(entry, { error: new ApiError("The server did not answer.", { type: "network" }) });
       return { ok: false, unreachable: true, body: {} };
     }
+  }
+
+  // Waits, but no longer than until the server has answered anything at all.
+  async pause(ms) {
+    await new Promise((resolve) => {
+      this.#paused.add(resolve);
+      setTimeout(resolve, ms);
+    });
+  }
+
+  #reached() {
+    this.onReach(true);
+    for (const resume of this.#paused) resume();
+    this.#paused.clear();
   }
 
   #tell(entry, fields) {

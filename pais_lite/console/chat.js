@@ -2,7 +2,7 @@
 
 import { BASE } from "./api.js";
 import { beforePaint, byId, el, errorBlock } from "./dom.js";
-import { cancelRun, canCancel, canFollow, followRun, startRun } from "./runs.js";
+import { cancelRun, followRun, startRun } from "./runs.js";
 import { Turn, turnsOf } from "./turn.js";
 
 const RUNS = `pais-console-runs:${BASE}`;
@@ -30,23 +30,19 @@ class Conversation {
 
   // Draws what the server remembers, and takes up the run that was under way.
   async load() {
-    const kept = runs.get(this.place);
-    const events = await this.#events();
+    const where = `${this.path}memory/events?session_id=${encodeURIComponent(this.session)}&limit=${EVENTS}`;
+    const { events } = await this.api.json("GET", where, { quiet: true });
     const turns = turnsOf(events, this.agent);
-    const last = turns.at(-1);
-    if (kept && canFollow(this.api) && kept.id) {
-      if (last?.said === kept.text && last.state === "unknown" || last?.at >= kept.at - 2000) turns.pop();
-      this.element.replaceChildren(...turns.map((turn) => turn.element));
-      await this.#run(this.#begin(kept.text, kept.at), { follow: kept.id });
-      return;
-    }
-    runs.forget(this.place);
+    const kept = runs.get(this.place);
+    // What the log of the run tells is more than what memory knows of it.
+    if (kept && turns.at(-1)?.said === kept.text) turns.pop();
     this.element.replaceChildren(...turns.map((turn) => turn.element));
-    if (last?.state === "unknown") last.offer(this.#button("Look again", () => this.load()));
+    if (kept) await this.#run(this.#begin(kept.text, kept.at), { follow: kept.id });
+    else if (turns.at(-1)?.state === "unknown") turns.at(-1).offer(this.#button("Look again", () => this.load()));
   }
 
-  async send(text) {
-    await this.#run(this.#begin(text), { text });
+  async send(text, input = text) {
+    await this.#run(this.#begin(text), { input });
   }
 
   #begin(text, at) {
@@ -55,63 +51,56 @@ class Conversation {
     return turn;
   }
 
-  async #run(turn, { text, follow }) {
+  async #run(turn, { input, follow }) {
     const abort = new AbortController();
-    const active = (this.active = { turn, abort, id: follow ?? null, open: Boolean(follow), stopping: false });
+    const active = (this.active = { turn, abort, id: follow ?? null, stopping: false });
+    turn.onDecided = (decisions) => this.#decided(decisions);
     this.onChange();
-    const opened = (id) => {
-      active.open = true;
-      active.id = id ?? active.id;
-      turn.run = active.id;
-      if (active.id) runs.set(this.place, { id: active.id, text: turn.said, at: turn.at });
+    const onOpen = (id) => {
+      active.id = turn.run = id;
+      runs.set(this.place, { id, text: turn.said, at: turn.at });
       if (active.stopping) this.stop();
       this.onChange();
     };
+    const { api, path, session, agent: model } = this;
+    const options = { signal: abort.signal, onOpen };
     try {
-      const events = follow
-        ? followRun(this.api, this.path, follow, { signal: abort.signal, onOpen: opened })
-        : startRun(this.api, this.path, { model: this.agent, session: this.session, text, signal: abort.signal, onOpen: opened });
-      await this.#read(turn, events);
-      runs.forget(this.place);
+      const events = follow ? followRun(api, path, follow, options) : startRun(api, path, { model, session, input, ...options });
+      for await (const event of events) turn.apply(event);
+      turn.end();
+      // A run that waits for its user is there again after a reload.
+      if (turn.state !== "asking") runs.forget(this.place);
     } catch (error) {
-      await this.#broken(turn, active, error);
+      await this.#broken(turn, active, error, follow);
     } finally {
       if (this.active === active) this.active = null;
       this.onChange();
     }
-    if (turn.state !== "detached") await this.#payloads(turn);
   }
 
-  async #read(turn, events) {
-    for await (const event of events) {
-      turn.apply(event);
-      if (event.kind === "progress" && !event.progress.path && event.progress.status !== "running") this.#payloads(turn);
-    }
-    turn.end();
-  }
-
-  async #broken(turn, active, error) {
+  async #broken(turn, active, error, follow) {
     if (error.name === "AbortError") {
-      if (active.detaching) this.#leave(turn);
-      else { runs.forget(this.place); turn.end("stopped"); }
-      return;
-    }
-    if (!error.broken && !error.unreachable || !active.id || !canFollow(this.api)) {
+      this.#leave(turn, "detached");
+    } else if (follow && error.status === 404) {
+      // The server keeps a run for a while only; what it remembers of the session stays.
+      runs.forget(this.place);
+      this.active = null;
+      await this.load();
+    } else if (active.id && (error.broken || error.unreachable)) {
+      this.#leave(turn, "lost");
+    } else {
       runs.forget(this.place);
       turn.fail(error);
-      if (error.broken) turn.offer(this.#button("Look again", () => this.load()));
-      return;
     }
-    this.#leave(turn);
   }
 
-  #leave(turn) {
-    turn.leave();
-    turn.offer(this.#button("Follow", () => this.follow(turn)));
+  #leave(turn, state) {
+    turn.leave(state);
+    turn.offer(this.#button("Follow", () => this.#follow(turn)));
   }
 
   // Reads a run that this page left, from its first event on.
-  async follow(turn) {
+  async #follow(turn) {
     const kept = runs.get(this.place);
     if (!kept || this.running) return;
     const again = new Turn({ text: turn.said, at: turn.at, agent: this.agent });
@@ -119,50 +108,28 @@ class Conversation {
     await this.#run(again, { follow: kept.id });
   }
 
+  async #decided(decisions) {
+    const said = decisions.map(({ name, approve }) => `${approve ? "Approved" : "Denied"}: ${name}`).join("\n");
+    await this.send(said, decisions.map(({ id, approve }) => ({ type: "mcp_approval_response", approval_request_id: id, approve })));
+  }
+
   async stop() {
-    const active = this.active;
+    const { active } = this;
     if (!active) return;
     active.stopping = true;
     this.onChange();
-    if (!canCancel(this.api)) { active.abort.abort(); return; }
-    // The id comes with the first word of the model; until then there is nothing that could be named.
-    if (!active.open) return;
-    if (!active.id) { active.abort.abort(); return; }
+    // Until the server has named the run, which it does at once, there is nothing to stop.
+    if (!active.id) return;
     try {
       await cancelRun(this.api, this.path, active.id);
     } catch (error) {
       active.turn.branch.element.append(errorBlock(error));
+      active.stopping = false;
+      this.onChange();
     }
   }
 
-  detach() {
-    if (!this.active?.id) return;
-    this.active.detaching = true;
-    this.active.abort.abort();
-  }
-
-  async #events() {
-    return (await this.api.json("GET", `${this.path}memory/events?session_id=${encodeURIComponent(this.session)}&limit=${EVENTS}`, { quiet: true })).events;
-  }
-
-  // Asks memory what the calls of a turn were given and gave; one question at a time.
-  async #payloads(turn) {
-    if (!turn.branch.calls.size) return;
-    if (this.asking) { this.askAgain = turn; return; }
-    this.asking = true;
-    try {
-      const events = await this.#events();
-      const begin = events.findLastIndex((event) => event.event_type === "user_message");
-      turn.fill(events.slice(begin + 1));
-    } catch {
-      // Payloads are an extra; what is wrong with the server shows elsewhere.
-    } finally {
-      this.asking = false;
-    }
-    const again = this.askAgain;
-    this.askAgain = null;
-    if (again) await this.#payloads(again);
-  }
+  detach() { this.active?.abort.abort(); }
 
   #button(text, work) {
     return el("button", { type: "button", class: "small", text, onclick: work });
@@ -246,7 +213,7 @@ export class Chat {
     byId("stop").hidden = !running;
     byId("stop").disabled = Boolean(active?.stopping);
     byId("stop").textContent = active?.stopping ? "Stopping" : "Stop";
-    byId("detach").hidden = !(running && active.id && canFollow(this.api));
+    byId("detach").hidden = !active?.id;
     this.hint?.toggleAttribute("hidden", this.current.element.childElementCount > 0);
   }
 

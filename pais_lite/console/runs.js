@@ -1,97 +1,101 @@
-// A run as one stream of events, whatever protocol it is read by:
-// {kind: "text" | "thinking", text}, {kind: "progress", progress}, {kind: "usage", usage}, {kind: "finish", reason},
-// {kind: "error", error}.
+// A run as one stream of events, read by the Responses API:
+// {kind: "text" | "thinking", text}, {kind: "progress", progress}, {kind: "payload", call, args | result},
+// {kind: "approval", request}, {kind: "broken"}, {kind: "usage", usage}, {kind: "finish", reason}, {kind: "error", error}.
 
 import { ApiError } from "./api.js";
 
-// Starts a run by chat completions. `onOpen` gets the id of the run, where the server gives one.
-export async function* startRun(api, path, { model, session, text, signal, onOpen }) {
-  const body = { model, stream: true, stream_options: { include_usage: true }, messages: [{ role: "user", content: text }] };
-  // A run that nobody could come back to ends with its connection.
-  const headers = { "X-Session-ID": session, "X-On-Disconnect": canFollow(api) && canCancel(api) ? "continue" : "cancel" };
-  const events = api.events("POST", `${path}v1/chat/completions`, {
-    body, headers, signal, onOpen: (response) => onOpen(response.headers.get("x-run-id")),
-  });
-  let ended = false;
-  for await (const data of events) {
-    if (data === "[DONE]") { ended = true; break; }
-    yield* chatEvents(JSON.parse(data));
-  }
-  if (!ended) throw new ApiError("The connection broke before the answer was whole.", { type: "network", broken: true });
+// How long to wait before a broken stream is taken up again, each time in a row: two minutes in all, or as soon as the
+// server is there again.
+const PAUSES = [500, 1000, 2000, 4000, ...Array(14).fill(8000)];
+const ENDS = new Set(["response.completed", "response.incomplete", "response.failed"]);
+
+// Starts a run that goes on without its reader. `onOpen` gets its id as soon as the server has taken it on.
+export function startRun(api, path, { model, session, input, ...options }) {
+  const body = { model, input, conversation: session, background: true, stream: true };
+  return read(api, path, { method: "POST", where: `${path}v1/responses`, body }, options);
 }
 
-function* chatEvents(chunk) {
-  if (chunk.error) yield { kind: "error", error: chunk.error };
-  if (chunk.progress) yield { kind: "progress", progress: chunk.progress };
-  if (chunk.usage) yield { kind: "usage", usage: chunk.usage };
-  const choice = chunk.choices?.[0];
-  if (!choice) return;
-  const thought = choice.delta?.reasoning_content ?? choice.delta?.reasoning;
-  if (thought) yield { kind: "thinking", text: thought };
-  if (choice.delta?.content) yield { kind: "text", text: choice.delta.content };
-  if (choice.finish_reason) yield { kind: "finish", reason: choice.finish_reason };
+// Reads a run from its first event on, whoever began it.
+export function followRun(api, path, id, options) {
+  return read(api, path, { method: "GET", where: `${of(path, id)}?stream=true` }, options);
 }
-
-// What the server says that it can do with runs whose connection is gone.
-export const canFollow = (api) => api.has("GET /v1/responses/{id}");
-export const canCancel = (api) => api.has("POST /v1/responses/{id}/cancel");
 
 export async function cancelRun(api, path, id) {
-  await api.json("POST", `${path}v1/responses/${encodeURIComponent(id)}/cancel`);
+  await api.json("POST", `${of(path, id)}/cancel`);
 }
 
-// How long to wait before a broken stream is taken up again, each time in a row.
-const PAUSES = [500, 1000, 2000, 4000, 8000];
-const ENDS = new Set(["response.completed", "response.incomplete", "response.failed", "response.cancelled", "error"]);
+const of = (path, id) => `${path}v1/responses/${encodeURIComponent(id)}`;
 
-// Reads a run from its first event on, whoever began it. A stream that breaks is taken up where it broke.
-export async function* followRun(api, path, id, { signal, onOpen }) {
-  let cursor = -1;
+// A stream that breaks is taken up where it broke.
+async function* read(api, path, { method, where, body }, { signal, onOpen }) {
+  const decoder = new Decoder();
   let pauses = [...PAUSES];
+  let id = null;
+  const opened = (response) => onOpen((id = response.headers.get("x-run-id")));
   for (;;) {
-    const after = cursor < 0 ? "" : `&starting_after=${cursor}`;
     try {
-      const where = `${path}v1/responses/${encodeURIComponent(id)}?stream=true${after}`;
-      for await (const data of api.events("GET", where, { signal, quiet: cursor >= 0, onOpen: () => onOpen(id) })) {
-        if (data === "[DONE]") return;
+      for await (const data of api.events(method, where, { body, signal, onOpen: opened })) {
+        if (data === "[DONE]") continue;
         const event = JSON.parse(data);
-        cursor = event.sequence_number ?? cursor;
         pauses = [...PAUSES];
-        yield* responseEvents(event);
+        yield* decoder.decode(event);
         if (ENDS.has(event.type)) return;
       }
       throw new ApiError("The connection broke before the answer was whole.", { type: "network", broken: true });
     } catch (error) {
-      const pause = error.broken || error.unreachable ? pauses.shift() : undefined;
+      const pause = id && (error.broken || error.unreachable) ? pauses.shift() : undefined;
       if (pause === undefined) throw error;
-      await new Promise((resolve) => setTimeout(resolve, pause));
+      yield { kind: "broken" };
+      await api.pause(pause);
+      signal.throwIfAborted();
+      const after = decoder.cursor < 0 ? "" : `&starting_after=${decoder.cursor}`;
+      [method, where, body] = ["GET", `${of(path, id)}?stream=true${after}`, undefined];
     }
   }
 }
 
-function* responseEvents(event) {
-  if (event.progress) yield { kind: "progress", progress: event.progress };
-  switch (event.type) {
-    case "response.output_text.delta":
-      yield { kind: "text", text: event.delta };
-      break;
-    case "response.reasoning_text.delta":
-    case "response.reasoning_summary_text.delta":
-      yield { kind: "thinking", text: event.delta };
-      break;
-    case "response.completed":
-    case "response.incomplete":
-      if (event.response.usage) yield { kind: "usage", usage: { prompt_tokens: event.response.usage.input_tokens, completion_tokens: event.response.usage.output_tokens } };
-      yield { kind: "finish", reason: event.response.incomplete_details?.reason ?? "stop" };
-      break;
-    case "response.failed":
-      yield { kind: "error", error: event.response.error ?? { message: "The run failed." } };
-      break;
-    case "response.cancelled":
-      yield { kind: "error", error: { code: "cancelled", message: "The run was cancelled." } };
-      break;
-    case "error":
-      yield { kind: "error", error: event.error ?? event };
-      break;
+class Decoder {
+  cursor = -1;
+  // Which call an item is about; only what is told of its progress says so.
+  #calls = new Map();
+
+  *decode(event) {
+    this.cursor = event.sequence_number ?? this.cursor;
+    const { progress, item, response } = event;
+    if (progress) {
+      if (!progress.path) this.#calls.set(event.item_id, progress.call_id);
+      yield { kind: "progress", progress };
+    }
+    switch (event.type) {
+      case "response.output_text.delta":
+        yield { kind: "text", text: event.delta };
+        break;
+      case "response.reasoning_summary_text.delta":
+        yield { kind: "thinking", text: event.delta };
+        break;
+      case "response.mcp_call_arguments.done":
+        yield { kind: "payload", call: this.#calls.get(event.item_id), args: JSON.parse(event.arguments) };
+        break;
+      case "response.output_item.done":
+        if (item.type === "mcp_call") {
+          const result = item.output ?? item.error?.content?.map((part) => part.text).join("\n");
+          if (result !== undefined) yield { kind: "payload", call: this.#calls.get(item.id), result };
+        } else if (item.type === "mcp_approval_request") {
+          yield { kind: "approval", request: { id: item.id, name: item.name, args: JSON.parse(item.arguments) } };
+        }
+        break;
+      case "response.completed":
+      case "response.incomplete":
+        yield { kind: "usage", usage: response.usage };
+        yield { kind: "finish", reason: response.incomplete_details?.reason };
+        break;
+      case "response.failed":
+        yield { kind: "usage", usage: response.usage };
+        yield { kind: "error", error: response.error };
+        break;
+      case "error":
+        yield { kind: "error", error: event };
+        break;
+    }
   }
 }

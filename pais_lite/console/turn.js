@@ -1,9 +1,9 @@
 // One turn of a conversation: what was said, and the answer as it grows.
 
 import { Branch, Clock } from "./tree.js";
-import { announce, clock, copyButton, duration, el, errorBlock, visible } from "./dom.js";
+import { announce, clock, copyButton, duration, el, errorBlock, payload, visible } from "./dom.js";
 
-const STATES = { waiting: "waiting", answering: "answering", done: "done", stopped: "stopped", failed: "failed", detached: "runs on", unknown: "no answer yet" };
+const STATES = { waiting: "waiting", answering: "answering", done: "done", stopped: "stopped", failed: "failed", detached: "runs on", lost: "connection lost", asking: "asks you", unknown: "no answer yet" };
 
 export class Turn {
   constructor({ text, at = Date.now(), agent, kind = "You" }) {
@@ -36,7 +36,7 @@ export class Turn {
   }
 
   apply(event) {
-    if (this.state === "waiting") this.become("answering");
+    if (this.state === "waiting" || this.state === "lost") this.become("answering");
     switch (event.kind) {
       case "text":
         this.branch.text(event.text);
@@ -47,6 +47,15 @@ export class Turn {
         break;
       case "progress":
         this.#progress(event.progress);
+        break;
+      case "payload":
+        this.branch.calls.get(event.call)?.fill(event);
+        break;
+      case "approval":
+        this.#ask(event.request);
+        break;
+      case "broken":
+        this.become("lost");
         break;
       case "usage":
         this.usage = event.usage;
@@ -75,8 +84,9 @@ export class Turn {
   }
 
   end(state = "done") {
-    if (["done", "failed", "stopped"].includes(this.state)) return;
+    if (["done", "failed", "stopped", "asking"].includes(this.state)) return;
     this.clock.stop();
+    if (state === "done" && this.asked?.length) state = "asking";
     this.branch.end(state === "done" ? "completed" : "cancelled");
     this.become(state);
     announce(state === "done" ? "\nThe answer is whole.\n" : `\n${STATES[state]}.\n`, { now: true });
@@ -92,28 +102,35 @@ export class Turn {
     this.#sum();
   }
 
-  // Leaves the run to the server.
-  leave() {
+  // Leaves the run to the server, by wish or because it is out of reach.
+  leave(state) {
     this.clock.stop();
-    this.become("detached");
+    this.become(state);
+  }
+
+  // Lets the user decide about a call; when all that were asked for are decided, `onDecided` is told.
+  #ask({ id, name, args }) {
+    const request = { id, name };
+    (this.asked ??= []).push(request);
+    const decide = (approve) => {
+      request.approve = approve;
+      buttons.replaceChildren(el("span", { class: "chip", text: approve ? "approved" : "denied" }));
+      if (this.asked.every((each) => "approve" in each)) this.onDecided(this.asked);
+    };
+    const buttons = el("div", { class: "actions" },
+      el("button", { type: "button", class: "primary", text: "Approve", onclick: () => decide(true) }),
+      el("button", { type: "button", text: "Deny", onclick: () => decide(false) }));
+    this.branch.element.append(el("div", { class: "approval", role: "group", "aria-label": `Approval of ${visible(name)}` },
+      el("p", {}, "The agent asks whether it may call ", el("code", { text: visible(name) }), ":"), payload(args), buttons));
+    announce(`The agent asks whether it may call ${name}.\n`);
   }
 
   offer(...buttons) { this.buttons.replaceChildren(...buttons); }
 
-  // Takes arguments and results of calls from the events of memory, by their ids.
-  fill(events) {
-    for (const { event_type: type, content } of events) {
-      const call = content?.call_id && this.branch.calls.get(content.call_id);
-      if (!call) continue;
-      if (type === "tool_call" || type === "delegation_request") call.fill({ args: content.arguments });
-      if (type === "tool_result" || type === "delegation_response") call.fill({ result: content.result });
-    }
-  }
-
   #sum() {
     const parts = [];
-    if (this.usage) parts.push(`${this.usage.prompt_tokens} + ${this.usage.completion_tokens} tokens`);
-    if (this.reason && this.reason !== "stop") parts.push(`ended by ${this.reason}`);
+    if (this.usage) parts.push(`${this.usage.input_tokens} + ${this.usage.output_tokens} tokens`);
+    if (this.reason) parts.push(`ended by ${this.reason}`);
     if (this.run) parts.push(`run ${this.run}`);
     this.foot.replaceChildren(...parts.map((part) => el("span", { text: part })));
     const text = () => this.branch.wholeText;

@@ -165,7 +165,11 @@ def clerk_server(model: Endpoint, **settings: Any) -> AgentServer:
     """Return a server for the clerk, on the scripted model."""
     return AgentServer.serving(
         clerk(),
-        Settings.load({}, env_file=None, model_api_url=model.url, model_name="scripted", **settings),
+        Settings.load(
+            {},
+            env_file=None,
+            **{"model_api_url": model.url, "model_name": "scripted", "shutdown_grace_seconds": 0, **settings},
+        ),
     )
 
 

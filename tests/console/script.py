@@ -22,8 +22,11 @@ class Script:
 
     async def __call__(self, call: ModelCall) -> None:
         """Answer one request."""
-        last = call.body["messages"][-1]
-        said = last["content"] if last["role"] == "user" else "conclude"
+        *earlier, last = call.body["messages"]
+        said = last["content"]
+        if last["role"] == "tool":
+            asked = next(message["content"] for message in reversed(earlier) if message["role"] == "user")
+            said = "hold" if "then hold" in asked else "conclude"
         match said.split(" ")[0]:
             case "think":
                 await call.start_stream()
@@ -52,6 +55,8 @@ class Script:
                 await self.cue.given()
                 await call.text("three.")
                 await call.end_stream()
+            case "silence":
+                await call.closed()
             case "fail":
                 await call.respond(418, {"error": {"message": "no tea"}})
             case _:

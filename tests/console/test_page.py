@@ -79,7 +79,7 @@ def test_page_works_under_any_prefix(browsing: Browsing, model: Endpoint, script
         visit.ask("hello")
         visit.until("done")
         assert visit.answer() == "You said hello. Well."
-        assert f"curl -N -X POST '{url}/team/clerk/v1/chat/completions'" in first_request(page)
+        assert f"curl -N -X POST '{url}/team/clerk/v1/responses'" in first_request(page)
 
 
 def first_request(page: Page) -> str:
