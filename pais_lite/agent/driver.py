@@ -33,6 +33,7 @@ from pydantic_ai.usage import RunUsage, UsageLimits
 from pydantic_core import to_json, to_jsonable_python
 
 from pais_lite.agent.client_tools import CalledTools, ClientToolset, check_names, offered
+from pais_lite.agent.earlier_turns import earlier_turns
 from pais_lite.agent.failures import translate
 from pais_lite.agent.handover import Handover
 from pais_lite.agent.outputs import OutputTypes, maybe_violation
@@ -156,9 +157,13 @@ class RunDriver:
         request = self._request
         turn_type = "task_delegation_received" if request.delegated else "user_message"
         turn = MemoryEvent(event_type=turn_type, content=request.prompt_text, metadata=trace_ids())
-        before = await self._turn.open(turn, self._context_limit if request.history is None else 0)
+        limit = self._context_limit
+        first, *others = [*earlier_turns(request.preceding, limit), turn]
+        before = await self._turn.open(first, limit if request.history is None else 0)
+        if others:
+            await self._turn.append(others)
         history = model_messages(before) if request.history is None else request.history
-        return Start(request.prompt, history, context=[*before, turn])
+        return Start(request.prompt, [*history, *request.preceding], context=[*before, first, *others])
 
     async def _resume_turn(self) -> Start:
         await self._turn.open(None, 0)
@@ -298,13 +303,13 @@ class RunDriver:
             case FunctionToolCallEvent(part=call) if call.tool_call_id in self._approved:
                 # That it was approved is the event of its call.
                 self._calls[call.tool_call_id] = (call, perf_counter())
-                await self._emit(self._progress(call, "started"))
+                await self._emit(replace(self._progress(call, "started"), arguments=_arguments(call)))
             case FunctionToolCallEvent(part=call):
                 self._calls[call.tool_call_id] = (call, perf_counter())
-                arguments = to_jsonable_python(call.args_as_dict(), fallback=str, inf_nan_mode="strings")
+                arguments = _arguments(call)
                 event_type = "delegation_request" if self._delegates(call) else "tool_call"
                 await self._remember(event_type, call, arguments=arguments)
-                await self._emit(self._progress(call, "started"))
+                await self._emit(replace(self._progress(call, "started"), arguments=arguments))
             case FunctionToolResultEvent(part=result):
                 # A model may give two calls of one turn the same id; the second result then has no call left.
                 _, began = self._calls.pop(result.tool_call_id, (None, None))
@@ -315,7 +320,8 @@ class RunDriver:
                 if isinstance(result.metadata, DelegationOutcome):
                     failed = failed or result.metadata.failed
                 if result.tool_call_id not in self._denied:
-                    await self._emit(self._progress(result, "failed" if failed else "completed", began))
+                    ended = self._progress(result, "failed" if failed else "completed", began)
+                    await self._emit(replace(ended, result=content))
             case DelegationUpdate():
                 if (progress := self._passed_on(event)) is not None:
                     await self._emit(progress)
@@ -391,6 +397,10 @@ class RunDriver:
         # Beside the run's own, whose model calls are limited.
         others = self._deps.delegation.usage
         return own if others == Usage() else own.of(self._deps.delegation.agent) + others
+
+
+def _arguments(call: ToolCallPart) -> Any:
+    return to_jsonable_python(call.args_as_dict(), fallback=str, inf_nan_mode="strings")
 
 
 def _check_own_output(wanted: OutputFormat, output: str) -> None:

@@ -14,6 +14,7 @@ from pais_lite.agent import Agent, Neighbours
 from pais_lite.api.access_log import log_request
 from pais_lite.api.admission import Admission, InFlight
 from pais_lite.api.call import Call, Handler
+from pais_lite.api.console import Console, file_paths
 from pais_lite.api.probes import Probes
 from pais_lite.delegation import SubAgent
 from pais_lite.errors import ServerDraining
@@ -73,9 +74,8 @@ class AgentServer:
         self._bodies = BodyBudget(_BODIES_AT_ONCE * settings.max_request_bytes)
         self._router = Router(self._routes())
         bases = [base_path(name) for name in self.agents] if len(self.agents) > 1 else []
-        self._open_paths = _OPEN_PATHS.union(
-            bases, (f"{base}{path}" for base in bases for path in _OPEN_PATHS)
-        )
+        open_paths = _OPEN_PATHS | (file_paths() if settings.console else frozenset())
+        self._open_paths = open_paths.union(bases, (f"{base}{path}" for base in bases for path in open_paths))
 
     @classmethod
     def serving(
@@ -159,14 +159,17 @@ class AgentServer:
             self._admission,
             [*known, f"GET {base}/health", f"GET {base}/ready"],
         )
-        own: list[Route[Handler]] = [
+        front: list[Route[Handler]] = [Route("GET", f"{base}/", probes.index)]
+        if base:
+            front.append(Route("GET", base, probes.index))
+        if self.settings.console:
+            front = Console(probes.index, base).routes()
+        return [
             Route("GET", f"{base}/health", probes.health),
             Route("GET", f"{base}/ready", probes.ready),
-            Route("GET", f"{base}/", probes.index),
+            *front,
+            *routes,
         ]
-        if base:
-            own.append(Route("GET", base, probes.index))
-        return [*own, *routes]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one ASGI connection: a request, or the host's lifespan."""
