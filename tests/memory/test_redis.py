@@ -226,6 +226,39 @@ async def test_a_plain_turn_takes_two_round_trips_and_a_tool_call_two_more(
     assert taken == [2, 4]
 
 
+async def test_a_call_that_waits_and_its_answer_take_no_more_round_trips_than_any_other(
+    valkey: ValkeyServer,
+) -> None:
+    agent = Agent()
+
+    @agent.tool_plain(requires_approval=True)
+    def burn() -> str:
+        return "ashes"
+
+    taken = {}
+    for name, content in (("clock", "12:00"), ("burn", '{"approved": true}')):
+        says = [{"tool_calls": [{"name": name, "arguments": {}}]}, "Done."]
+        server = serve(agent, debug_mock_responses=says, memory_type="redis", memory_redis_url=valkey.url)
+        body = chat(session_id=name, tools=[{"type": "function", "function": {"name": "clock"}}])
+        # The first time opens the connection, and brings the scripts to the server.
+        for _ in range(2):
+            first = reads(valkey)
+            asking = reads(valkey) - first
+            before = reads(valkey)
+            paused = await ask(server, "POST", "/v1/chat/completions", body)
+            (waiting,) = paused.json()["choices"][0]["message"]["tool_calls"]
+            between = reads(valkey)
+            answer = {"role": "tool", "tool_call_id": waiting["id"], "content": content}
+            done = await ask(server, "POST", "/v1/chat/completions", {**body, "messages": [answer]})
+            after = reads(valkey)
+            assert done.json()["choices"][0]["message"]["content"] == "Done."
+            taken[name] = (between - before - asking, after - between - asking)
+        await server.agent.close()
+    # The pause is stored with the end of its run. Going on, the session is opened, told of the answer, told of the result
+    # of the agent's own tool, and closed.
+    assert taken == {"clock": (2, 3), "burn": (2, 4)}
+
+
 async def test_a_foreign_cursor_is_refused(valkey: ValkeyServer) -> None:
     memory = RedisMemory(valkey.url)
     for cursor in ("", "x", "1", "-1~s", "9" * 40 + "~s"):
