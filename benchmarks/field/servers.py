@@ -80,6 +80,8 @@ def _granian(environment: Environment, port: int) -> list[str]:
 def _adk(environment: Environment, port: int) -> list[str]:
     return [
         *(environment.script("adk"), "api_server", "--host", "127.0.0.1", "--port", str(port)),
+        # Its default is a database in a file, which refuses work when it is asked by several at once.
+        *("--session_service_uri", "memory://", "--artifact_service_uri", "memory://"),
         *("--auto_create_session", "--log_level", "warning", str(FOLDER / "adk")),
     ]
 
