@@ -14,6 +14,7 @@ __all__ = [
     "DependencyError",
     "InvalidCredentials",
     "InvalidRequest",
+    "LogTruncated",
     "MaxStepsExceeded",
     "MemoryUnavailable",
     "MockResponsesExhausted",
@@ -24,6 +25,7 @@ __all__ = [
     "PeerUnavailable",
     "RunCancelled",
     "RunFailed",
+    "RunLost",
     "RunTimedOut",
     "ServerDraining",
     "ServiceError",
@@ -78,6 +80,12 @@ class Conflict(CallerError):
     code = "conflict"
 
 
+class LogTruncated(CallerError):
+    """The events that were asked for are no longer kept; the run's end still is."""
+
+    code = "run_log_truncated"
+
+
 class DelegationRefused(CallerError):
     """The chain of agents that a request has come through already holds this one, or is too long."""
 
@@ -109,6 +117,12 @@ class RunCancelled(ServiceError):
     """Somebody who may do so ended the run before it had its answer."""
 
     code = "cancelled"
+
+
+class RunLost(ServiceError):
+    """The replica that worked on the run is gone, and nobody will finish it."""
+
+    code = "run_lost"
 
 
 class MaxStepsExceeded(ServiceError):

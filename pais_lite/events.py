@@ -5,9 +5,22 @@ from typing import Literal
 
 from pais_lite.errors import PaisError
 
-__all__ = ["Failed", "Finished", "Hop", "Progress", "RunEvent", "TextDelta", "ThinkingDelta", "Usage"]
+__all__ = [
+    "Failed",
+    "Finished",
+    "Hop",
+    "Progress",
+    "RunEvent",
+    "TextDelta",
+    "ThinkingDelta",
+    "ToolCall",
+    "ToolCallDelta",
+    "ToolCallStarted",
+    "Usage",
+]
 
-FinishReason = Literal["stop", "length", "content_filter"]
+FinishReason = Literal["stop", "length", "content_filter", "tool_calls"]
+CallKind = Literal["client", "approval"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +65,38 @@ class Progress:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ToolCallStarted:
+    """A call that is handed to the client has begun; its arguments follow as `ToolCallDelta`.
+
+    `index` is its place among the `tool_calls` of the `Finished` that the run is going to end in. With the kind
+    `client` the client runs the tool, with `approval` it decides whether the agent may.
+    """
+
+    index: int
+    call_id: str
+    tool: str
+    kind: CallKind
+
+
+@dataclass(frozen=True, slots=True)
+class ToolCallDelta:
+    """A piece of the arguments, which are JSON, of the call at `index`."""
+
+    index: int
+    arguments: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ToolCall:
+    """A call that was handed to the client and waits for its answer. `arguments` is the JSON of an object."""
+
+    call_id: str
+    tool: str
+    arguments: str
+    kind: CallKind
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Usage:
     """Tokens, summed over all model calls of a run."""
 
@@ -71,11 +116,16 @@ class Usage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finished:
-    """The run has its answer: `output` is the final text, or the JSON of a structured output."""
+    """The run has its answer: `output` is the final text, or the JSON of a structured output.
+
+    With the finish reason `tool_calls`, it goes on once the client has answered all `tool_calls`; `output` is then the
+    text before them, which may be empty.
+    """
 
     output: str
     finish_reason: FinishReason = "stop"
     usage: Usage = field(default_factory=Usage)
+    tool_calls: tuple[ToolCall, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,4 +136,4 @@ class Failed:
     usage: Usage = field(default_factory=Usage)
 
 
-RunEvent = TextDelta | ThinkingDelta | Progress | Finished | Failed
+RunEvent = TextDelta | ThinkingDelta | ToolCallStarted | ToolCallDelta | Progress | Finished | Failed

@@ -26,6 +26,37 @@ _MOCK = ["Hello there, this is an answer."]
 Work = Callable[[str], Awaitable[object]]
 
 
+async def post_chat(application: Any, body: bytes) -> None:
+    """Have an ASGI application answer one chat request.
+
+    Raises:
+        RuntimeError: its status is not 200.
+    """
+    messages: list[dict[str, Any]] = [{"type": "http.request", "body": body}]
+    left = asyncio.Event()
+
+    async def receive() -> dict[str, Any]:
+        if messages:
+            return messages.pop()
+        await left.wait()
+        return {"type": "http.disconnect"}
+
+    async def send(message: Any) -> None:
+        if message.get("status", 200) != 200:
+            raise RuntimeError(f"the server answered {message['status']}")
+
+    scope = {
+        "type": "http",
+        "method": "POST",
+        "scheme": "http",
+        "path": "/v1/chat/completions",
+        "query_string": b"",
+        "root_path": "",
+        "headers": [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())],
+    }
+    await application(scope, receive, send)
+
+
 def _bare(agent: Agent, model: Callable[[], Model]) -> Work:
     async def work(prompt: str) -> None:
         await agent.run(prompt, model=model())
@@ -56,31 +87,7 @@ def _request(agent: Agent, **settings: Any) -> Work:
 
     async def work(prompt: str) -> None:
         message = {"role": "user", "content": prompt}
-        data = json.dumps({"model": "benchmark", "messages": [message]}).encode()
-        messages: list[dict[str, Any]] = [{"type": "http.request", "body": data}]
-        left = asyncio.Event()
-
-        async def receive() -> dict[str, Any]:
-            if messages:
-                return messages.pop()
-            await left.wait()
-            return {"type": "http.disconnect"}
-
-        async def send(message: Any) -> None:
-            if message.get("status", 200) != 200:
-                raise RuntimeError(f"the server answered {message['status']}")
-
-        headers = [(b"content-type", b"application/json"), (b"content-length", str(len(data)).encode())]
-        scope = {
-            "type": "http",
-            "method": "POST",
-            "scheme": "http",
-            "path": "/v1/chat/completions",
-            "query_string": b"",
-            "root_path": "",
-            "headers": headers,
-        }
-        await server(scope, receive, send)
+        await post_chat(server, json.dumps({"model": "benchmark", "messages": [message]}).encode())
 
     return work
 

@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-import secrets
 from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any, Self
 
@@ -13,13 +12,16 @@ from pydantic_ai.toolsets import AbstractToolset
 from pais_lite.agent.card import AgentCard, AgentSkill
 from pais_lite.agent.driver import RunDriver
 from pais_lite.agent.messages import read_conversation
+from pais_lite.agent.outputs import OutputTypes
+from pais_lite.agent.pause import new_session_id
 from pais_lite.agent.remote import RemoteTools
 from pais_lite.agent.request import RunRequest
 from pais_lite.agent.run import Run
 from pais_lite.agent.tools import ToolInspector
+from pais_lite.agent.turn import MemoryTurn, Turn
 from pais_lite.delegation import TASK_DELEGATION, RemoteAgent, check_chain
 from pais_lite.deps import AgentDeps, DelegationScope
-from pais_lite.errors import ConfigurationError, InvalidRequest, PaisError, ServerDraining
+from pais_lite.errors import ConfigurationError, PaisError, ServerDraining
 from pais_lite.events import Failed, Finished, RunEvent, TextDelta
 from pais_lite.memory import LocalMemory, Memory, NullMemory
 from pais_lite.models import resolve_model
@@ -114,6 +116,7 @@ class Agent:
         self._models = resolve_model(model, settings, own_model=agent.model)
         self._deps_type = _deps_type_of(agent)
         self._remote = remote
+        self._outputs = OutputTypes(agent)
         inspection = self._deps(
             "inspection", NullMemory(app_name=name), DelegationScope(agent=name, inspecting=True)
         )
@@ -125,15 +128,18 @@ class Agent:
         """The agents that this one may delegate to, reachable or not."""
         return self._remote.sub_agents
 
-    def start(self, request: RunRequest) -> Run:
-        """Start a run. It goes on until its end or its `cancel`, whoever listens."""
+    def start(self, request: RunRequest, turn: Turn | None = None) -> Run:
+        """Start a run. It goes on until its end or its `cancel`, whoever listens.
+
+        `turn` is its place in the session; without one, it waits for nobody.
+        """
         memory = self.memory.for_owner(request.owner)
-        timeout = min(self._settings.run_timeout, request.timeout or self._settings.run_timeout)
+        place = turn or MemoryTurn(memory, request.session_id)
+        latest = None if request.timeout is None else asyncio.get_running_loop().time() + request.timeout
         scope = DelegationScope(
             agent=self.name,
             chain=request.chain,
             max_depth=self._settings.delegation_max_depth,
-            deadline=asyncio.get_running_loop().time() + timeout,
             stream=request.stream,
         )
 
@@ -143,15 +149,17 @@ class Agent:
                 model=self._models.for_run(),
                 deps=self._deps(request.session_id, memory, scope),
                 toolsets=self._remote.toolsets,
-                memory=memory,
+                turn=place,
                 request=request,
                 max_steps=self._settings.agentic_loop_max_steps,
                 context_limit=self._settings.memory_context_limit,
-                emit=run.feed.put,
+                run=run,
+                outputs=self._outputs,
+                own_tools=self._own_tools,
             )
-            return await driver.drive(lambda: run.cancel_reason)
+            return await driver.drive()
 
-        run = Run(work, timeout=timeout)
+        run = Run(work, timeout=self._settings.run_timeout, deadline=latest)
         self._runs.add(run)
         run.add_done_callback(lambda: self._runs.discard(run))
         return run
@@ -174,9 +182,10 @@ class Agent:
         The run is cancelled when the iteration is given up.
         """
         run = self.start(request)
+        reader = run.log.reader()
         try:
             while True:
-                for event in await run.next_events():
+                for event in await reader.take():
                     yield event
                     if isinstance(event, Finished | Failed):
                         return
@@ -259,21 +268,23 @@ class Agent:
     def _read_message(
         self, message: str | Sequence[Mapping[str, Any]], session_id: str | None, stream: bool
     ) -> RunRequest:
-        own_session = session_id or f"session_{secrets.token_hex(16)}"
+        own_session = session_id or new_session_id()
         if isinstance(message, str):
             history = None if session_id else ()
             return RunRequest(prompt=message, session_id=own_session, history=history, stream=stream)
-        conversation = read_conversation(message)
-        if conversation.prompt is None:
-            raise InvalidRequest("the last of the messages has to be a user's turn", param="messages")
+        conversation = read_conversation(message, in_session=session_id is not None)
         return RunRequest(
-            prompt=conversation.prompt,
+            prompt=conversation.prompt or "",
+            tool_results=conversation.results,
             session_id=own_session,
             history=None if session_id else conversation.history,
             instructions=conversation.instructions,
             delegated=conversation.delegated,
             stream=stream,
         )
+
+    async def _own_tools(self) -> set[str]:
+        return {tool.name for tool in await self._inspector.tools()}
 
     def _deps(self, session_id: str, memory: Memory, scope: DelegationScope) -> AgentDeps:
         deps = self._deps_type(session_id=session_id, memory=memory)

@@ -2,17 +2,20 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterable, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable, Collection, Sequence
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from time import perf_counter
 from typing import Any
 
 from pydantic_ai import Agent as PydanticAgent
-from pydantic_ai import exceptions
+from pydantic_ai import DeferredToolRequests, exceptions
 from pydantic_ai.messages import (
     AgentStreamEvent,
     FunctionToolCallEvent,
     FunctionToolResultEvent,
+    ModelMessage,
+    ModelResponse,
     OutputToolCallEvent,
     PartDeltaEvent,
     PartStartEvent,
@@ -29,23 +32,30 @@ from pydantic_ai.toolsets import AbstractToolset
 from pydantic_ai.usage import RunUsage, UsageLimits
 from pydantic_core import to_json, to_jsonable_python
 
+from pais_lite.agent.client_tools import CalledTools, ClientToolset, check_names, offered
 from pais_lite.agent.failures import translate
+from pais_lite.agent.handover import Handover
+from pais_lite.agent.outputs import OutputTypes
+from pais_lite.agent.pause import Pause, turn_so_far, waiting_events
 from pais_lite.agent.request import RunRequest
+from pais_lite.agent.resume import Start, resume
+from pais_lite.agent.run import Run
+from pais_lite.agent.tools import needs_approval
+from pais_lite.agent.turn import Turn
 from pais_lite.delegation import DelegationOutcome, DelegationUpdate
 from pais_lite.deps import AgentDeps
-from pais_lite.errors import PaisError, RunCancelled
+from pais_lite.errors import InvalidRequest, PaisError, RunCancelled
 from pais_lite.events import (
     Failed,
     Finished,
     FinishReason,
     Hop,
     Progress,
-    RunEvent,
     TextDelta,
     ThinkingDelta,
     Usage,
 )
-from pais_lite.memory import Memory, MemoryEvent
+from pais_lite.memory import MemoryEvent
 from pais_lite.memory.history import model_messages
 from pais_lite.telemetry import trace_ids
 
@@ -68,21 +78,38 @@ class RunDriver:
         model: Model | str | None,
         deps: AgentDeps,
         toolsets: Sequence[AbstractToolset[Any]] | None,
-        memory: Memory,
+        turn: Turn,
         request: RunRequest,
         max_steps: int,
         context_limit: int,
-        emit: Callable[[RunEvent], Awaitable[None]],
+        run: Run,
+        outputs: OutputTypes,
+        own_tools: Callable[[], Awaitable[Collection[str]]],
     ) -> None:
         self._agent = agent
         self._model = model
         self._deps = deps
         self._toolsets = toolsets
-        self._memory = memory
+        self._turn = turn
         self._request = request
         self._max_steps = max_steps
         self._context_limit = context_limit
-        self._emit = emit
+        self._run = run
+        self._emit = run.log.put
+        self._outputs = outputs
+        self._own_tools = own_tools
+        self._client_tools = offered(request.client_tools, request.tool_choice)
+        self._handover = Handover(
+            {tool.name for tool in self._client_tools},
+            session_id=request.session_id,
+            live=request.stream and outputs.is_text,
+            emit=run.log.put,
+        )
+        # The calls that the run ends in, as memory keeps them.
+        self._waiting: list[MemoryEvent] = []
+        # Calls that waited for approval, by how that was decided.
+        self._approved: frozenset[str] = frozenset()
+        self._denied: frozenset[str] = frozenset()
         self._usage = RunUsage()
         # Of the agents that were delegated to. Beside the run's own, whose model calls are limited.
         self._usage_of_others = Usage()
@@ -92,7 +119,7 @@ class RunDriver:
         # Tool calls under way and when each began, by call id.
         self._calls: dict[str, tuple[ToolCallPart, float]] = {}
 
-    async def drive(self, cancel_reason: Callable[[], PaisError | None]) -> Finished | Failed:
+    async def drive(self) -> Finished | Failed:
         """Run to the end and return its last event, which memory has by then.
 
         A run that is cancelled by `Run.cancel`, which leaves a reason, ends in a `Failed` with that reason.
@@ -100,7 +127,7 @@ class RunDriver:
         try:
             return await self._answer()
         except asyncio.CancelledError:
-            reason = cancel_reason()
+            reason = self._run.cancel_reason
             if reason is None:
                 await self._fail(RunCancelled("the server stopped"), within=_LAST_WORDS_TIMEOUT)
                 raise
@@ -109,38 +136,41 @@ class RunDriver:
             return await self._fail(translate(exc, max_steps=self._max_steps), within=_LAST_WORDS_TIMEOUT)
 
     async def _answer(self) -> Finished:
+        if self._client_tools:
+            check_names(self._client_tools, await self._own_tools())
+        start = await (self._resume_turn() if self._request.resumes else self._open_turn())
+        self._run.begin()
+        limit = self._context_limit
+        scope = self._deps.delegation
+        scope.context = start.context[-limit:] if limit else ()
+        scope.deadline = self._run.deadline
+        finished = await self._iterate(start)
+        answer = MemoryEvent(event_type="agent_response", content=finished.output, metadata=trace_ids())
+        await self._turn.close(self._waiting or [answer], finished)
+        return finished
+
+    async def _open_turn(self) -> Start:
         request = self._request
         turn_type = "task_delegation_received" if request.delegated else "user_message"
         turn = MemoryEvent(event_type=turn_type, content=request.prompt_text, metadata=trace_ids())
-        if request.history is None:
-            before = await self._memory.open_turn(request.session_id, turn, self._context_limit)
-            history = model_messages(before)
-        else:
-            before = []
-            await self._memory.append(request.session_id, [turn])
-            history = list(request.history)
-        limit = self._context_limit
-        self._deps.delegation.context = [*before, turn][-limit:] if limit else ()
-        finished = await self._run(history)
-        answer = MemoryEvent(event_type="agent_response", content=finished.output, metadata=trace_ids())
-        await self._memory.append(request.session_id, [answer])
-        return finished
+        before = await self._turn.open(turn, self._context_limit if request.history is None else 0)
+        history = model_messages(before) if request.history is None else request.history
+        return Start(request.prompt, history, context=[*before, turn])
 
-    async def _run(self, history: list[Any]) -> Finished:
-        request = self._request
+    async def _resume_turn(self) -> Start:
+        await self._turn.open(None, 0)
+        return await resume(
+            self._request,
+            self._deps.memory,
+            self._turn,
+            context_limit=self._context_limit,
+            own_tools=self._own_tools,
+        )
+
+    async def _iterate(self, start: Start) -> Finished:
+        self._approved, self._denied = start.approved, start.denied
         try:
-            async with self._agent.iter(
-                request.prompt,
-                message_history=history,
-                model=self._model,
-                instructions=request.instructions,
-                deps=self._deps,
-                toolsets=self._toolsets,
-                model_settings=request.model_settings,
-                usage=self._usage,
-                usage_limits=UsageLimits(request_limit=self._max_steps),
-                infer_name=False,
-            ) as run:
+            async with self._begin(start) as run:
                 async for node in run:
                     await self._follow(run, node)
         except exceptions.ContentFilterError:
@@ -149,12 +179,73 @@ class RunDriver:
             return Finished(output="", finish_reason="length", usage=self._usage_so_far())
         result = run.result
         assert result is not None
+        if isinstance(result.output, DeferredToolRequests):
+            return await self._pause(result.output, [*start.turn, *run.new_messages()], result.response)
         is_text = isinstance(result.output, str)
         output = result.output if is_text else to_json(result.output, fallback=str).decode()
-        if request.stream and output and (self._answered_by_tool or not self._step_has_text):
+        if self._request.stream and output and (self._answered_by_tool or not self._step_has_text):
             await self._emit(TextDelta(output))
         reason = _FINISH_REASONS.get(result.response.finish_reason or "stop", "stop")
         return Finished(output=output, finish_reason=reason, usage=self._usage_so_far())
+
+    async def _pause(
+        self, requests: DeferredToolRequests, messages: Sequence[ModelMessage], response: ModelResponse
+    ) -> Finished:
+        """Hand the calls that wait to the client; `messages` are those of the turn so far."""
+        # A tool may have begun before it asked for approval; what it began is over.
+        for waiting in requests.approvals:
+            if begun := self._calls.pop(waiting.tool_call_id, None):
+                await self._emit(self._progress(begun[0], "completed", begun[1]))
+        calls = await self._handover.finish(requests)
+        stored = turn_so_far(messages, self._handover.call_ids)
+        self._waiting = waiting_events(Pause(calls, stored), trace_ids())
+        return Finished(
+            output=response.text or "",
+            finish_reason="tool_calls",
+            usage=self._usage_so_far(),
+            tool_calls=calls,
+        )
+
+    @asynccontextmanager
+    async def _begin(self, start: Start) -> AsyncGenerator[AgentRun[Any, Any]]:
+        """Begin the run of Pydantic AI."""
+        async with AsyncExitStack() as stack:
+            try:
+                run = await stack.enter_async_context(self._iter(start))
+            except exceptions.UserError as exc:
+                if "output validators" not in exc.message or not self._outputs.keep_own():
+                    raise
+                if self._client_tools and not self._outputs.hands_out_calls:
+                    raise InvalidRequest(
+                        "tools: this agent takes none of its clients", param="tools", code="tools_not_taken"
+                    ) from None
+                run = await stack.enter_async_context(self._iter(start))
+            yield run
+
+    def _iter(self, start: Start) -> AbstractAsyncContextManager[AgentRun[Any, Any]]:
+        request, tools = self._request, self._client_tools
+        toolsets, capabilities = self._toolsets, None
+        if tools:
+            toolsets = [*(toolsets or ()), ClientToolset(tools)]
+        if tools and request.tool_choice.mode == "required":
+            named = request.tool_choice.names is not None
+            called = CalledTools([tool.name for tool in tools], only=named, max_steps=self._max_steps)
+            capabilities = [called]
+        return self._agent.iter(
+            start.prompt,
+            output_type=self._outputs.for_run(),
+            message_history=list(start.history),
+            deferred_tool_results=start.results,
+            model=self._model,
+            instructions=request.instructions,
+            deps=self._deps,
+            toolsets=toolsets,
+            capabilities=capabilities,
+            model_settings=request.model_settings,
+            usage=self._usage,
+            usage_limits=UsageLimits(request_limit=self._max_steps),
+            infer_name=False,
+        )
 
     async def _follow(self, run: AgentRun[Any, Any], node: Any) -> None:
         """Listen to a node while it works. Nodes that are not listened to run all the same, and for less."""
@@ -174,6 +265,8 @@ class RunDriver:
                     await self._on_tool_event(event)
 
     async def _on_model_event(self, event: AgentStreamEvent) -> None:
+        if self._client_tools:
+            await self._handover.on_model_event(event)
         match event:
             case (
                 PartDeltaEvent(delta=TextPartDelta(content_delta=text))
@@ -192,6 +285,13 @@ class RunDriver:
 
     async def _on_tool_event(self, event: AgentStreamEvent) -> None:
         match event:
+            case FunctionToolCallEvent(part=call) if self._waits(call):
+                # Told, and remembered, once it is known of all calls of the turn whether they wait.
+                pass
+            case FunctionToolCallEvent(part=call) if call.tool_call_id in self._approved:
+                # That it was approved is the event of its call.
+                self._calls[call.tool_call_id] = (call, perf_counter())
+                await self._emit(self._progress(call, "started"))
             case FunctionToolCallEvent(part=call):
                 self._calls[call.tool_call_id] = (call, perf_counter())
                 arguments = to_jsonable_python(call.args_as_dict(), fallback=str, inf_nan_mode="strings")
@@ -208,7 +308,8 @@ class RunDriver:
                 if isinstance(result.metadata, DelegationOutcome):
                     failed = failed or result.metadata.failed
                     self._usage_of_others += result.metadata.usage
-                await self._emit(self._progress(result, "failed" if failed else "completed", began))
+                if result.tool_call_id not in self._denied:
+                    await self._emit(self._progress(result, "failed" if failed else "completed", began))
             case DelegationUpdate():
                 if (progress := self._passed_on(event)) is not None:
                     await self._emit(progress)
@@ -216,6 +317,12 @@ class RunDriver:
                 self._answered_by_tool = True
             case _:
                 pass
+
+    def _waits(self, call: ToolCallPart) -> bool:
+        """Return whether a call is the client's, to run or to approve."""
+        if call.tool_call_id in self._approved or call.tool_call_id in self._denied:
+            return call.tool_call_id in self._denied
+        return self._handover.is_for_client(call.tool_name) or needs_approval(self._agent, call.tool_name)
 
     def _delegates(self, call: ToolCallPart | ToolReturnPart) -> bool:
         return call.tool_name in self._deps.delegation.targets
@@ -234,25 +341,24 @@ class RunDriver:
         self, event_type: str, call: ToolCallPart | ToolReturnPart, **details: object
     ) -> None:
         content = {"tool": call.tool_name, "call_id": call.tool_call_id, **details}
-        await self._memory.append(
-            self._request.session_id,
-            [MemoryEvent(event_type=event_type, content=content, metadata=trace_ids())],
-        )
+        event = MemoryEvent(event_type=event_type, content=content, metadata=trace_ids())
+        await self._turn.append([event])
 
     async def _fail(self, error: PaisError, *, within: float) -> Failed:
         """Write down that the run failed, and return its last event."""
+        failed = Failed(error=error, usage=self._usage_so_far())
+        if not isinstance(error, RunCancelled):
+            for call, began in self._calls.values():
+                self._run.log.append(self._progress(call, "failed", began))
+        # What never began has nothing in the session that an error could be the answer to.
         metadata = {**({"code": error.code} if error.code else {}), **trace_ids()}
         event = MemoryEvent(event_type="error", content=error.message, metadata=metadata)
         try:
             async with asyncio.timeout(within):
-                await self._memory.append(self._request.session_id, [event])
-                # Within the time, too: a reader who has stalled must not keep the run from its end.
-                for call, began in self._calls.values():
-                    if not isinstance(error, RunCancelled):
-                        await self._emit(self._progress(call, "failed", began))
+                await self._turn.close([event] if self._run.has_begun else [], failed)
         except Exception as exc:  # noqa: BLE001 - a memory may be the user's own, and raise anything
             _log.error("session %s: the error %r could not be told: %r", self._request.session_id, error, exc)
-        return Failed(error=error, usage=self._usage_so_far())
+        return failed
 
     def _progress(
         self, call: ToolCallPart | ToolReturnPart, status: Any, began: float | None = None

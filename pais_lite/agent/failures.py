@@ -5,6 +5,7 @@ import logging
 from pydantic_ai import exceptions
 
 from pais_lite import errors
+from pais_lite.agent.client_tools import NAME_CLASH, name_clash
 
 __all__ = ["translate"]
 
@@ -35,6 +36,8 @@ def translate(error: Exception, *, max_steps: int) -> errors.PaisError:
         case exceptions.UnexpectedModelBehavior():
             _log.warning("the model misbehaved: %s", error.message)
             return errors.ModelMisbehaved("the model's answers could not be used")
+        case exceptions.UserError() if NAME_CLASH in error.message:
+            return name_clash()
         case _:
             _log.error("the agent's run failed", exc_info=error)
             return errors.RunFailed("the agent failed while working on this request")

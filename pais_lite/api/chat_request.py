@@ -1,7 +1,6 @@
 """The body of `POST /v1/chat/completions`, read and checked: from here on no dict travels on."""
 
 import re
-import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar, cast
@@ -10,6 +9,8 @@ from pydantic_ai.settings import ModelSettings
 
 from pais_lite.agent import RunRequest
 from pais_lite.agent.messages import read_conversation
+from pais_lite.agent.pause import maybe_session_of, new_session_id
+from pais_lite.api.chat_tools import read_tool_choice, read_tools
 from pais_lite.api.delegated import Origin
 from pais_lite.errors import InvalidRequest
 
@@ -44,28 +45,31 @@ def read_chat_request(
         raise InvalidRequest("n has to be 1: there is one answer to a request", param="n")
     if body.get("messages") is None:
         raise InvalidRequest("messages is missing", param="messages", code="missing_messages")
-    conversation = read_conversation(body["messages"])
-    if conversation.prompt is None:
-        raise InvalidRequest(
-            "messages: the last one has to be a user's turn", param="messages", code="invalid_messages"
-        )
-    session_id = _read_session_id(session_header, body.get("session_id"))
+    named_session = _read_session_id(session_header, body.get("session_id"))
+    conversation = read_conversation(body["messages"], in_session=named_session is not None)
+    session_id = named_session
+    if session_id is None and conversation.results:
+        # Where the calls were made, there is more to find of them than the client has seen.
+        session_id = maybe_session_of(conversation.results[0].call_id)
     model = _optional(body, "model", str, "") or default_model
     if len(model) > _MAX_MODEL_LENGTH:
         # It is echoed in every chunk of a stream.
         raise InvalidRequest(f"model has to be at most {_MAX_MODEL_LENGTH} characters long", param="model")
     stream_options = _optional(body, "stream_options", dict, {})
     run = RunRequest(
-        prompt=conversation.prompt,
-        session_id=session_id or f"session_{secrets.token_hex(16)}",
+        prompt=conversation.prompt or "",
+        session_id=session_id or new_session_id(),
         owner=owner,
-        history=None if session_id else tuple(conversation.history),
+        history=None if named_session else tuple(conversation.history),
         instructions=conversation.instructions,
         model_settings=_read_model_settings(body),
         delegated=conversation.delegated,
         stream=_optional(body, "stream", bool, False),
         chain=origin.chain,
         timeout=origin.timeout,
+        client_tools=(tools := read_tools(body)),
+        tool_choice=read_tool_choice(body, tools),
+        tool_results=tuple(conversation.results),
     )
     return ChatRequest(
         run=run,

@@ -5,11 +5,12 @@ from collections.abc import Sequence
 from types import TracebackType
 from typing import Self
 
-from pais_lite.agent import Run, RunRequest
+from pais_lite.agent import RunRequest
 from pais_lite.api.call import Call
 from pais_lite.errors import PaisError, RunCancelled
 from pais_lite.events import Failed, Finished, RunEvent, TextDelta, ThinkingDelta, Usage
 from pais_lite.http import ClientDisconnected, error_response
+from pais_lite.runs import FollowedRun
 from pais_lite.telemetry import Outcome, ServedRequest, Telemetry
 
 __all__ = ["ObservedRun"]
@@ -23,7 +24,7 @@ class ObservedRun:
     ) -> None:
         http = call.request
         self._call = call
-        self._run: Run | None = None
+        self._run: FollowedRun | None = None
         self._span = telemetry.server_run(
             ServedRequest(
                 method=http.method,
@@ -46,7 +47,7 @@ class ObservedRun:
         self._span.__enter__()
         return self
 
-    def follow(self, run: Run) -> None:
+    def follow(self, run: FollowedRun) -> None:
         """Take the end of `run` for how the request ended."""
         self._run = run
 

@@ -61,6 +61,7 @@ _STATUSES: dict[type[errors.PaisError], tuple[int, str]] = {
     MethodNotAllowed: (405, "invalid_request_error"),
     RequestTimeout: (408, "invalid_request_error"),
     errors.Conflict: (409, "conflict_error"),
+    errors.LogTruncated: (410, "invalid_request_error"),
     BodyTooLarge: (413, "invalid_request_error"),
     UnsupportedMediaType: (415, "invalid_request_error"),
     errors.TooManyRuns: (429, "rate_limit_error"),

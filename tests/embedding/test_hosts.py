@@ -12,6 +12,7 @@ import httpx2
 import pytest
 
 from tests.support.asgi import Answer, chat
+from tests.support.clients import http_client, is_up
 from tests.support.processes import Process, running
 from tests.support.sockets import until
 from tests.support.valkey import free_port
@@ -77,20 +78,12 @@ def hosts() -> Iterator[dict[str, Host]]:
 @pytest.fixture(params=[f"{name}-{server}" for name, servers in HOSTS.items() for server in servers])
 async def host(request: pytest.FixtureRequest, hosts: dict[str, Host]) -> Host:
     host = hosts[request.param]
-    await until(lambda: is_up(host), timeout=60)
+    await until(lambda: is_up(f"{host.url}/hello"), timeout=60)
     return host
 
 
-async def is_up(host: Host) -> bool:
-    async with httpx2.AsyncClient(trust_env=False) as client:
-        try:
-            return (await client.get(f"{host.url}/hello")).status_code == 200
-        except httpx2.TransportError:
-            return False
-
-
 def client_of(host: Host) -> httpx2.AsyncClient:
-    return httpx2.AsyncClient(base_url=host.url, trust_env=False, timeout=20)
+    return http_client(host.url, timeout=20)
 
 
 async def test_two_agents_answer_beside_each_other(host: Host) -> None:

@@ -1,8 +1,6 @@
 """`AgentServer`: the ASGI callable. It wires the floors below together and owns their lifetime."""
 
-import hmac
 import logging
-import re
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from time import perf_counter
@@ -15,15 +13,10 @@ from pydantic_ai.toolsets import AbstractToolset
 from pais_lite.agent import Agent
 from pais_lite.api.access_log import log_request
 from pais_lite.api.admission import Admission, InFlight
-from pais_lite.api.agent_card import AgentCardRoute
 from pais_lite.api.call import Call, Handler
-from pais_lite.api.chat_completions import ChatCompletions
-from pais_lite.api.memory import MemoryRoutes
-from pais_lite.api.models import Models
 from pais_lite.api.probes import Probes
-from pais_lite.api.tools import Tools
 from pais_lite.delegation import RemoteAgent
-from pais_lite.errors import InvalidCredentials, ServerDraining
+from pais_lite.errors import ServerDraining
 from pais_lite.http import (
     BodyBudget,
     ClientDisconnected,
@@ -36,9 +29,11 @@ from pais_lite.http import (
 )
 from pais_lite.http.cors import cors_headers, preflight_headers
 from pais_lite.http.types import Receive, Scope, Send
-from pais_lite.memory import LocalMemory, Memory, NullMemory, RedisMemory
+from pais_lite.memory import Memory
 from pais_lite.memory.base import DEFAULT_OWNER
-from pais_lite.settings import ApiKey, Settings
+from pais_lite.server.guards import authenticate, discard_body, refuse
+from pais_lite.server.served_agent import ServedAgent
+from pais_lite.settings import Settings
 from pais_lite.telemetry import Telemetry
 
 __all__ = ["AgentServer", "serve"]
@@ -49,8 +44,6 @@ _log = logging.getLogger("pais_lite.server")
 _OPEN_PATHS = frozenset({"/", "/health", "/ready", "/.well-known/agent.json", "/.well-known/agent-card.json"})
 # How long a stream that the drain ended has for its last frame.
 _LAST_FRAME_TIMEOUT = 2.0
-# How long a client may go on sending a body that nobody wants, so that it reads the answer rather than a reset.
-_UNWANTED_BODY_TIMEOUT = 5.0
 # How many bodies of the largest size may be under way together; of those that people send, thousands fit.
 _BODIES_AT_ONCE = 16
 
@@ -63,7 +56,7 @@ class AgentServer:
     """
 
     def __init__(self, agent: Agent, settings: Settings, telemetry: Telemetry | None = None) -> None:
-        self.agent = agent
+        self._served = ServedAgent(agent, settings)
         self.settings = settings
         self.telemetry = telemetry or Telemetry.from_settings(settings, agent.name)
         self._admission = Admission(settings.max_concurrent_runs)
@@ -82,36 +75,20 @@ class AgentServer:
         mcp_servers: Sequence[AbstractToolset[Any] | str] | None = None,
     ) -> Self:
         """Make a server for a Pydantic AI agent; what is not given is what the settings ask for."""
-        name = settings.agent_name or _usable_name(agent.name)
-        memory = memory or _make_memory(name, settings)
-        wrapped = Agent.serving(
-            agent,
-            name=name,
-            memory=memory,
-            settings=settings,
-            sub_agents=sub_agents,
-            mcp_servers=mcp_servers,
-        )
-        return cls(wrapped, settings)
+        served = ServedAgent.wrapping(agent, settings, memory, sub_agents=sub_agents, mcp_servers=mcp_servers)
+        return cls(served.agent, settings)
+
+    @property
+    def agent(self) -> Agent:
+        """The agent that is served."""
+        return self._served.agent
 
     def _routes(self) -> list[Route[Handler]]:
-        agent, settings = self.agent, self.settings
-        chat = ChatCompletions(agent, settings, self._admission, self.telemetry)
-        models, memory = Models(agent.name), MemoryRoutes(agent.memory)
-        card = AgentCardRoute(agent, settings.agent_public_url)
-        routes: list[Route[Handler]] = [
-            Route("POST", "/v1/chat/completions", chat.create),
-            Route("GET", "/v1/models", models.list),
-            Route("GET", "/v1/models/{id:path}", models.retrieve),
-            Route("GET", "/.well-known/agent.json", card.retrieve),
-            Route("GET", "/.well-known/agent-card.json", card.retrieve),
-            Route("GET", "/tools", Tools(agent).list),
-            Route("GET", "/memory/sessions", memory.list_sessions),
-            Route("GET", "/memory/events", memory.list_events),
-            Route("DELETE", "/memory/sessions/{id}", memory.delete_session),
-        ]
+        routes = self._served.routes(self._admission, self.telemetry)
         known = [f"{route.method} {route.path}" for route in routes]
-        probes = Probes(agent.name, agent.memory, self._admission, [*known, "GET /health", "GET /ready"])
+        probes = Probes(
+            self.agent.name, self.agent.memory, self._admission, [*known, "GET /health", "GET /ready"]
+        )
         return [
             Route("GET", "/health", probes.health),
             Route("GET", "/ready", probes.ready),
@@ -143,14 +120,14 @@ class AgentServer:
 
         A server may live again after that: what it needs is opened anew on first use.
         """
-        self._admission.draining = False
-        self.agent.open()
+        self._admission.begin_anew()
+        self._served.open()
         try:
             yield
         finally:
             with anyio.CancelScope(shield=True):
                 await self.drain()
-                await self.agent.close()
+                await self._served.close()
                 await self.telemetry.aclose()
 
     async def drain(self, *, linger: float = 0.0) -> None:
@@ -168,7 +145,7 @@ class AgentServer:
                 with anyio.move_on_after(linger):
                     await self._admission.readiness.everybody_told()
         finally:
-            self.agent.cancel_runs(ServerDraining("the server shut down before the run had its answer"))
+            self._served.cancel_runs(ServerDraining("the server shut down before the run had its answer"))
             with anyio.move_on_after(_LAST_FRAME_TIMEOUT, shield=True):
                 await self._requests.empty()
 
@@ -194,7 +171,7 @@ class AgentServer:
                 _log.error("%s %s failed", request.method, request.path, exc_info=exc)
             if reply.started:
                 raise
-            await _refuse(request, reply, response)
+            await refuse(request, reply, response)
         finally:
             if self.settings.agent_access_log and not reply.is_logged:
                 log_request(request, reply, perf_counter() - began)
@@ -203,43 +180,17 @@ class AgentServer:
         if request.method == "OPTIONS" and self.settings.cors_allow_origins:
             allowed = f"{self._router.allowed(request.path)}, OPTIONS"
             reply.headers.update(preflight_headers(allowed, request.header("access-control-request-headers")))
-            await _refuse(request, reply, Response(204))
+            await refuse(request, reply, Response(204))
             return
-        owner = DEFAULT_OWNER if request.path in _OPEN_PATHS else self._authenticate(request)
+        owner = (
+            DEFAULT_OWNER
+            if request.path in _OPEN_PATHS
+            else authenticate(request, self.settings.agent_api_keys)
+        )
         match = self._router.find(request.method, request.path)
         if request.method != "POST" and request.announces_body:
-            await _discard_body(request)
+            await discard_body(request)
         await match.route.handler(Call(request, reply, match.params, owner))
-
-    def _authenticate(self, request: Request) -> str:
-        """Return the owner of the request's key. Every key is compared, so that time tells nothing about any."""
-        keys: Sequence[ApiKey] = self.settings.agent_api_keys
-        if not keys:
-            return DEFAULT_OWNER
-        scheme, _, given = (request.header("authorization") or "").partition(" ")
-        found: str | None = None
-        for entry in keys:
-            if hmac.compare_digest(entry.key.encode(), given.strip().encode()):
-                found = entry.owner
-        if found is None or scheme.lower() != "bearer":
-            raise InvalidCredentials("a valid key has to come along as `Authorization: Bearer …`")
-        return found
-
-
-async def _refuse(request: Request, reply: Reply, response: Response) -> None:
-    """Answer once the body, which nobody wants, has been thrown away.
-
-    Not before, and not beside: with a body still coming, hypercorn takes the end of the answer for the end of the
-    exchange, resets an HTTP/1.1 connection under the client that reads the answer, and drops an HTTP/2 connection with
-    all its streams; granian stops reading when an answer begins.
-    """
-    await _discard_body(request)
-    await reply.respond(response)
-
-
-async def _discard_body(request: Request) -> None:
-    with anyio.move_on_after(_UNWANTED_BODY_TIMEOUT):
-        await request.discard_body()
 
 
 def serve(
@@ -261,28 +212,3 @@ def serve(
     """
     settings = Settings.load(**overrides)
     return AgentServer.serving(agent, settings, memory, sub_agents=sub_agents, mcp_servers=mcp_servers)
-
-
-def _usable_name(name: str | None) -> str:
-    """Return the name of a Pydantic AI agent, which can be any text, as one that fits headers, keys and URLs."""
-    return re.sub(r"[^A-Za-z0-9._-]+", "-", name or "").strip("-._")[:64] or "agent"
-
-
-def _make_memory(name: str, settings: Settings) -> Memory:
-    if not settings.memory_enabled or settings.memory_type == "null":
-        return NullMemory(app_name=name)
-    if settings.memory_redis_url is not None and settings.memory_type == "redis":
-        return RedisMemory(
-            settings.memory_redis_url,
-            app_name=name,
-            max_sessions=settings.memory_max_sessions,
-            max_session_events=settings.memory_max_session_events,
-            ttl_hours=settings.memory_ttl_hours,
-            retry_seconds=settings.shutdown_grace_seconds,
-        )
-    return LocalMemory(
-        app_name=name,
-        max_sessions=settings.memory_max_sessions,
-        max_session_events=settings.memory_max_session_events,
-        ttl_hours=settings.memory_ttl_hours,
-    )
