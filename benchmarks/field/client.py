@@ -8,7 +8,7 @@ import asyncio
 import json
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 
 from benchmarks.field.dialects import Dialect
@@ -157,6 +157,8 @@ async def connection(dialect: Dialect, port: int) -> AsyncIterator[Connection]:
         yield Connection(dialect, reader, writer)
     finally:
         writer.close()
+        with suppress(ConnectionError):
+            await writer.wait_closed()
 
 
 async def saturate(dialect: Dialect, port: int, streams: int, tokens: int) -> None:

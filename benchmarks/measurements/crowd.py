@@ -33,7 +33,8 @@ def measure(suite: Suite) -> list[Figure]:
         f"streaming.crowd_memory.{streams}", f"Resident memory at most, {what}", "MB", references=(FLOOR,)
     )
     cpu = Figure(f"streaming.crowd_cpu.{streams}", f"CPU, {what}", "s", references=(FLOOR, FASTAPI))
-    rounds = max(1, suite.rounds // 2)
+    rounds = max(1, suite.rounds // 4)
+    # Each takes most of a minute.
     for round_number in range(rounds):
         for member in [member for member in suite.field.members if member.name in _WHO]:
             suite.progress.say(f"{what}, round {round_number + 1} of {rounds}: {member.name}")

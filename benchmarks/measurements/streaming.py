@@ -24,10 +24,10 @@ class _Size:
     """How much is asked of each server in a round."""
 
     first: int = 15
-    seconds: float = 2.0
+    seconds: float = 1.5
     # Streams at once, and tokens per second of each.
     paced: tuple[tuple[int, int], ...] = ((1, 100), (30, 50))
-    levels: tuple[int, ...] = (1, 8, 32)
+    levels: tuple[int, ...] = (1, 4, 32)
     tokens: int = 500
 
 
