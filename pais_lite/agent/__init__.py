@@ -2,6 +2,8 @@
 
 from pais_lite.agent.agent import Agent
 from pais_lite.agent.card import AgentCard
+from pais_lite.agent.neighbours import Neighbour, Neighbours
+from pais_lite.agent.outcome import run_outcome
 from pais_lite.agent.request import Approval, ClientTool, OutputFormat, RunRequest, ToolChoice, ToolResult
 from pais_lite.agent.run import Run
 
@@ -10,9 +12,12 @@ __all__ = [
     "AgentCard",
     "Approval",
     "ClientTool",
+    "Neighbour",
+    "Neighbours",
     "OutputFormat",
     "Run",
     "RunRequest",
     "ToolChoice",
     "ToolResult",
+    "run_outcome",
 ]

@@ -184,7 +184,11 @@ def _check_state(pause: Pause, state: str, *, keeps_history: bool) -> None:
     if state == "waiting" or repeats:
         return
     if state == "moved_on":
-        raise Conflict("the conversation has moved on since these tools were called", code="already_answered")
+        raise Conflict(
+            "the conversation has moved on since these tools were called",
+            code="already_answered",
+            param="messages",
+        )
     raise _answered()
 
 

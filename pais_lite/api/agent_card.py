@@ -17,17 +17,19 @@ _MAX_VERSIONS = 100
 
 
 class AgentCardRoute:
-    """The route, for one agent. Its URL is `public_url`, or else the one under which the client came."""
+    """The route, for one agent. Its URL is `public_url`, or else the one under which the client came, and then `base`."""
 
-    def __init__(self, agent: Agent, public_url: str | None) -> None:
+    def __init__(self, agent: Agent, public_url: str | None, base: str = "") -> None:
         self._agent = agent
         self._public_url = public_url
+        self._base = base
         # When each version of the card was first given out, by its tag.
         self._versions: OrderedDict[str, str] = OrderedDict()
 
     async def retrieve(self, call: Call) -> None:
         """Answer with the card, or that the one which the client has is still true."""
-        card = await self._agent.get_agent_card(self._public_url or call.request.base_url)
+        server = self._public_url or call.request.base_url
+        card = await self._agent.get_agent_card(f"{server}{self._base}")
         response = json_response(card.to_dict())
         tag = f'"{hashlib.sha256(response.body).hexdigest()[:32]}"'
         if (known := call.request.header("if-none-match")) is not None and _matches(known, tag):

@@ -47,7 +47,7 @@ class ChatCompletions:
         with ObservedRun(
             self._telemetry,
             call,
-            route="/v1/chat/completions",
+            route=call.route,
             agent=self._agent.name,
             model=chat.model,
             request=chat.run,

@@ -12,7 +12,7 @@ import httpx2
 
 from pais_lite.agent import Agent
 from pais_lite.cli.discovery import find_agent, target_file
-from pais_lite.delegation import RemoteAgent
+from pais_lite.delegation import SubAgent
 from pais_lite.errors import ConfigurationError, MemoryUnavailable, PeerUnavailable
 from pais_lite.server import AgentServer
 from pais_lite.settings import Settings
@@ -132,12 +132,12 @@ async def _check_memory(agent: Agent, settings: Settings) -> str:
     return {"local": "in this process, gone with it", "null": "off"}.get(kind, f"{kind}, reachable")
 
 
-async def _check_sub_agent(peer: RemoteAgent) -> str:
+async def _check_sub_agent(peer: SubAgent) -> str:
     try:
         profile = await peer.discover()
     except PeerUnavailable as exc:
-        raise _Problem(f"{peer.card_url}: {exc.message}") from exc
-    return f"{profile.model} at {peer.card_url}"
+        raise _Problem(f"{peer.place}: {exc.message}") from exc
+    return f"{profile.model} at {peer.place}"
 
 
 def _say(name: str, *, ok: bool, text: str) -> None:

@@ -12,7 +12,15 @@ from pais_lite.encoding import load_json
 from pais_lite.errors import DelegationFailed
 from pais_lite.events import Hop, Progress, Usage
 
-__all__ = ["AnswerEvent", "AnswerFailed", "AnswerReader", "AnswerText", "error_code", "read_completion"]
+__all__ = [
+    "AnswerEvent",
+    "AnswerFailed",
+    "AnswerReader",
+    "AnswerText",
+    "error_code",
+    "maybe_plain_word",
+    "read_completion",
+]
 
 # One event holds a token, or a progress report; only a broken server sends one that is longer than this.
 MAX_LINE_BYTES = 1024 * 1024
@@ -160,7 +168,11 @@ def error_code(data: bytes) -> str | None:
 
 
 def _code_of(error: object) -> str | None:
-    code = error.get("code") if isinstance(error, Mapping) else None
+    return maybe_plain_word(error.get("code")) if isinstance(error, Mapping) else None
+
+
+def maybe_plain_word(code: object) -> str | None:
+    """Return the code of an error where it is a word that a model may read, `None` for anything else."""
     is_word = isinstance(code, str) and len(code) <= 64 and code.isascii() and code.replace("_", "").isalpha()
     return cast("str", code) if is_word else None
 

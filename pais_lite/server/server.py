@@ -1,7 +1,7 @@
 """`AgentServer`: the ASGI callable. It wires the floors below together and owns their lifetime."""
 
 import logging
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from time import perf_counter
 from typing import Any, Self
@@ -10,12 +10,12 @@ import anyio
 from pydantic_ai import Agent as PydanticAgent
 from pydantic_ai.toolsets import AbstractToolset
 
-from pais_lite.agent import Agent
+from pais_lite.agent import Agent, Neighbours
 from pais_lite.api.access_log import log_request
 from pais_lite.api.admission import Admission, InFlight
 from pais_lite.api.call import Call, Handler
 from pais_lite.api.probes import Probes
-from pais_lite.delegation import RemoteAgent
+from pais_lite.delegation import SubAgent
 from pais_lite.errors import ServerDraining
 from pais_lite.http import (
     BodyBudget,
@@ -31,8 +31,10 @@ from pais_lite.http.cors import cors_headers, preflight_headers
 from pais_lite.http.types import Receive, Scope, Send
 from pais_lite.memory import Memory
 from pais_lite.memory.base import DEFAULT_OWNER
+from pais_lite.server.front import Front, base_path
 from pais_lite.server.guards import authenticate, discard_body, refuse
 from pais_lite.server.served_agent import ServedAgent
+from pais_lite.server.several import SettingsOfSeveral, each_of
 from pais_lite.settings import Settings
 from pais_lite.telemetry import Telemetry
 
@@ -42,6 +44,8 @@ _log = logging.getLogger("pais_lite.server")
 
 # What anybody may ask without a key: probes, and what an agent says of itself to those who look for one.
 _OPEN_PATHS = frozenset({"/", "/health", "/ready", "/.well-known/agent.json", "/.well-known/agent-card.json"})
+# What traces call the service when it is several agents.
+_SERVICE = "agents"
 # How long a stream that the drain ended has for its last frame.
 _LAST_FRAME_TIMEOUT = 2.0
 # How many bodies of the largest size may be under way together; of those that people send, thousands fit.
@@ -49,20 +53,29 @@ _BODIES_AT_ONCE = 16
 
 
 class AgentServer:
-    """One agent behind HTTP, as an ASGI 3 application.
+    """One agent behind HTTP, or several, as an ASGI 3 application.
 
     It runs under any ASGI server whose event loop is asyncio, alone or mounted under a prefix. A host that sends
     lifespan events has its resources closed at shutdown; one that does not may use `lifespan()`.
     """
 
-    def __init__(self, agent: Agent, settings: Settings, telemetry: Telemetry | None = None) -> None:
-        self._served = ServedAgent(agent, settings)
+    def __init__(
+        self,
+        agent: Agent | Sequence[ServedAgent],
+        settings: Settings,
+        telemetry: Telemetry | None = None,
+    ) -> None:
+        self._served = [ServedAgent(agent, settings)] if isinstance(agent, Agent) else list(agent)
         self.settings = settings
-        self.telemetry = telemetry or Telemetry.from_settings(settings, agent.name)
+        self.telemetry = telemetry or Telemetry.from_settings(settings, self.agent.name)
         self._admission = Admission(settings.max_concurrent_runs)
         self._requests = InFlight()
         self._bodies = BodyBudget(_BODIES_AT_ONCE * settings.max_request_bytes)
         self._router = Router(self._routes())
+        bases = [base_path(name) for name in self.agents] if len(self.agents) > 1 else []
+        self._open_paths = _OPEN_PATHS.union(
+            bases, (f"{base}{path}" for base in bases for path in _OPEN_PATHS)
+        )
 
     @classmethod
     def serving(
@@ -71,30 +84,89 @@ class AgentServer:
         settings: Settings,
         memory: Memory | None = None,
         *,
-        sub_agents: Sequence[RemoteAgent] | None = None,
+        sub_agents: Sequence[SubAgent] | None = None,
         mcp_servers: Sequence[AbstractToolset[Any] | str] | None = None,
     ) -> Self:
         """Make a server for a Pydantic AI agent; what is not given is what the settings ask for."""
         served = ServedAgent.wrapping(agent, settings, memory, sub_agents=sub_agents, mcp_servers=mcp_servers)
-        return cls(served.agent, settings)
+        return cls([served], settings)
+
+    @classmethod
+    def serving_several(
+        cls,
+        agents: Mapping[str, PydanticAgent[Any, Any]],
+        settings: SettingsOfSeveral,
+        memory: Mapping[str, Memory] | None = None,
+        *,
+        sub_agents: Mapping[str, Sequence[SubAgent | str]] | None = None,
+        mcp_servers: Mapping[str, Sequence[AbstractToolset[Any] | str]] | None = None,
+        telemetry: Telemetry | None = None,
+    ) -> Self:
+        """Make a server for Pydantic AI agents by their names; what is not given is what the settings ask for.
+
+        A sub-agent that is given as a name is another of the agents.
+        """
+        memories = each_of(agents, "memory", memory)
+        theirs = each_of(agents, "sub_agents", sub_agents)
+        tools = each_of(agents, "mcp_servers", mcp_servers)
+        service = next(iter(agents)) if len(agents) == 1 else _SERVICE
+        telemetry = telemetry or Telemetry.from_settings(settings.server, service)
+        neighbours = Neighbours(list(agents), telemetry)
+        served = [
+            ServedAgent.wrapping(
+                agent,
+                settings.each[name],
+                memories.get(name),
+                sub_agents=theirs.get(name),
+                mcp_servers=tools.get(name),
+                neighbours=neighbours,
+            )
+            for name, agent in agents.items()
+        ]
+        return cls(served, settings.server, telemetry)
 
     @property
     def agent(self) -> Agent:
-        """The agent that is served."""
-        return self._served.agent
+        """The agent that is served; of several, the first."""
+        return self._served[0].agent
+
+    @property
+    def agents(self) -> Mapping[str, Agent]:
+        """All agents that are served, by name."""
+        return {served.agent.name: served.agent for served in self._served}
 
     def _routes(self) -> list[Route[Handler]]:
-        routes = self._served.routes(self._admission, self.telemetry)
+        """Return the routes of the agents, and those of the server, which each of several agents has as well."""
+        if len(self._served) == 1:
+            return self._with_probes(self._served, self._served[0].routes(self._admission, self.telemetry))
+        tables = {
+            served.agent.name: served.routes(self._admission, self.telemetry, base_path(served.agent.name))
+            for served in self._served
+        }
+        front = Front(tables, self.settings.max_request_bytes)
+        routes = self._with_probes(self._served, front.at_the_top())
+        for served in self._served:
+            name = served.agent.name
+            routes += self._with_probes([served], front.alone(name), base_path(name))
+        return routes
+
+    def _with_probes(
+        self, agents: Sequence[ServedAgent], routes: Sequence[Route[Handler]], base: str = ""
+    ) -> list[Route[Handler]]:
         known = [f"{route.method} {route.path}" for route in routes]
         probes = Probes(
-            self.agent.name, self.agent.memory, self._admission, [*known, "GET /health", "GET /ready"]
+            {served.agent.name: served.agent.memory for served in agents},
+            self._admission,
+            [*known, f"GET {base}/health", f"GET {base}/ready"],
         )
-        return [
-            Route("GET", "/health", probes.health),
-            Route("GET", "/ready", probes.ready),
-            Route("GET", "/", probes.index),
-            *routes,
+        own: list[Route[Handler]] = [
+            Route("GET", f"{base}/health", probes.health),
+            Route("GET", f"{base}/ready", probes.ready),
+            Route("GET", f"{base}/", probes.index),
         ]
+        if base:
+            own.append(Route("GET", base, probes.index))
+        return [*own, *routes]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one ASGI connection: a request, or the host's lifespan."""
@@ -121,13 +193,15 @@ class AgentServer:
         A server may live again after that: what it needs is opened anew on first use.
         """
         self._admission.begin_anew()
-        self._served.open()
+        for served in self._served:
+            served.open()
         try:
             yield
         finally:
             with anyio.CancelScope(shield=True):
                 await self.drain()
-                await self._served.close()
+                for served in self._served:
+                    await served.close()
                 await self.telemetry.aclose()
 
     async def drain(self, *, linger: float = 0.0) -> None:
@@ -145,7 +219,8 @@ class AgentServer:
                 with anyio.move_on_after(linger):
                     await self._admission.readiness.everybody_told()
         finally:
-            self._served.cancel_runs(ServerDraining("the server shut down before the run had its answer"))
+            for served in self._served:
+                served.cancel_runs(ServerDraining("the server shut down before the run had its answer"))
             with anyio.move_on_after(_LAST_FRAME_TIMEOUT, shield=True):
                 await self._requests.empty()
 
@@ -184,21 +259,23 @@ class AgentServer:
             return
         owner = (
             DEFAULT_OWNER
-            if request.path in _OPEN_PATHS
+            if request.path in self._open_paths
             else authenticate(request, self.settings.agent_api_keys)
         )
         match = self._router.find(request.method, request.path)
         if request.method != "POST" and request.announces_body:
             await discard_body(request)
-        await match.route.handler(Call(request, reply, match.params, owner))
+        await match.route.handler(Call(request, reply, match.params, owner, match.route.path))
 
 
 def serve(
-    agent: PydanticAgent[Any, Any],
+    agent: PydanticAgent[Any, Any] | Mapping[str, PydanticAgent[Any, Any]],
     *,
-    memory: Memory | None = None,
-    sub_agents: Sequence[RemoteAgent] | None = None,
-    mcp_servers: Sequence[AbstractToolset[Any] | str] | None = None,
+    memory: Memory | Mapping[str, Memory] | None = None,
+    sub_agents: Sequence[SubAgent] | Mapping[str, Sequence[SubAgent | str]] | None = None,
+    mcp_servers: Sequence[AbstractToolset[Any] | str]
+    | Mapping[str, Sequence[AbstractToolset[Any] | str]]
+    | None = None,
     **overrides: Any,
 ) -> AgentServer:
     """Wrap a Pydantic AI agent into a server, configured by the environment and, over it, by `overrides`.
@@ -207,8 +284,15 @@ def serve(
     not changed, so it can be served any number of times. `sub_agents` and `mcp_servers` take the place of those that
     the environment names.
 
+    A mapping of names to agents serves them all. Then `memory`, `sub_agents` and `mcp_servers` are mappings from these
+    names, a sub-agent may be given by name alone, and an override of one agent has its name in front:
+    `writer__model_name="…"`.
+
     Raises:
         ConfigurationError: a setting is wrong, or no model can be found.
     """
-    settings = Settings.load(**overrides)
-    return AgentServer.serving(agent, settings, memory, sub_agents=sub_agents, mcp_servers=mcp_servers)
+    # Which of the two kinds the arguments have to be, `each_of` finds out.
+    given: dict[str, Any] = {"memory": memory, "sub_agents": sub_agents, "mcp_servers": mcp_servers}
+    if isinstance(agent, Mapping):
+        return AgentServer.serving_several(agent, SettingsOfSeveral.load(list(agent), **overrides), **given)
+    return AgentServer.serving(agent, Settings.load(**overrides), **given)

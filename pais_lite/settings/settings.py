@@ -7,7 +7,7 @@ line. Nothing else in this package reads the environment.
 
 import dataclasses
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Self, cast
@@ -15,6 +15,7 @@ from typing import Any, Literal, Self, cast
 from pais_lite.errors import ConfigurationError
 from pais_lite.peers import Peer, complete_peers
 from pais_lite.settings import kinds
+from pais_lite.settings.agents_own import AGENTS_OWN, check_names, maybe_prefix, strangers
 from pais_lite.settings.kinds import ApiKey, MockResponses, Unfit
 
 __all__ = ["Settings"]
@@ -116,12 +117,17 @@ class Settings:
         environ: Mapping[str, str] | None = None,
         *,
         env_file: Path | None = Path(".env"),
+        agent: str | None = None,
+        agents: Collection[str] | None = (),
         **overrides: object,
     ) -> Self:
         """Read `environ` (the process's by default), then `env_file` for what it does not set, then the overrides.
 
         Overrides are named like the fields and win; they may be Python values or the texts that a variable would
         hold. An empty variable counts as unset.
+
+        Where several `agents` share the process, a peer of that name needs no URL, and the settings of one, `agent`,
+        have its own variables in front of those of all. `None` says that there may be agents, not known yet.
 
         Raises:
             ConfigurationError: naming each wrong variable, its value unless that is a secret, and what was expected.
@@ -131,16 +137,25 @@ class Settings:
         overrides.setdefault("otel_variables", _open_telemetry(values))
         fields = {field.name: field for field in dataclasses.fields(cls)}
         complaints = [f"there is no setting {name!r}" for name in overrides if name not in fields]
+        if agent is None:
+            complaints += [*check_names(agents or ()), *strangers(values, agents or (), fields)]
         found: dict[str, object] = {}
         for field in fields.values():
-            source, value = _look_up(field, values, overrides)
+            source, value = _look_up(field, values, overrides, maybe_prefix(agent))
             if value is None:
                 continue
             try:
                 parsed = field.metadata["parse"](value)
                 if (template := field.metadata["url_variable"]) is not None:
                     key_template = field.metadata["key_variable"]
-                    parsed, missing = complete_peers(source, parsed, values, template, key_template)
+                    parsed, missing = complete_peers(
+                        source,
+                        parsed,
+                        values,
+                        template,
+                        key_template,
+                        here=agents if field.name == "peer_agents" else (),
+                    )
                     complaints += missing
                 found[field.name] = parsed
             except Unfit as exc:
@@ -191,12 +206,14 @@ def _open_telemetry(values: Mapping[str, str]) -> dict[str, str]:
 
 
 def _look_up(
-    field: "dataclasses.Field[Any]", values: Mapping[str, str], overrides: Mapping[str, object]
+    field: "dataclasses.Field[Any]", values: Mapping[str, str], overrides: Mapping[str, object], prefix: str
 ) -> tuple[str, object]:
     """Return where the field's value comes from and that value, `None` where nothing sets it."""
     if overrides.get(field.name) is not None:
         return field.name, overrides[field.name]
-    for name in field.metadata["env"] or (field.name.upper(),):
+    names = field.metadata["env"] or (field.name.upper(),)
+    own = [f"{prefix}{name}" for name in names] if prefix and field.name in AGENTS_OWN else []
+    for name in (*own, *names):
         if name in values:
             return name, values[name]
     return field.name, None

@@ -2,11 +2,24 @@
 
 import openai
 import pytest
-from langchain_core.messages import AIMessage, AIMessageChunk, HumanMessage, SystemMessage
+from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage, HumanMessage, SystemMessage
+from langchain_core.tools import tool
 from langchain_openai import ChatOpenAI
 from pydantic import SecretStr
 
-from tests.conformance.repertoire import BREAK_OFF, FIND, FOUND, HALF, REFUSE, STORY, TELL, THINK, said_by
+from tests.conformance.repertoire import (
+    BREAK_OFF,
+    FIND,
+    FOUND,
+    HALF,
+    MAP,
+    REFUSE,
+    SHOWN,
+    STORY,
+    TELL,
+    THINK,
+    said_by,
+)
 from tests.support.endpoint import Endpoint
 
 
@@ -59,6 +72,29 @@ async def test_async_stream_of_an_agent_with_tools(chat: ChatOpenAI) -> None:
     # The tool was the agent's: the client is not asked to run anything.
     assert whole.tool_calls == []
     assert whole.invalid_tool_calls == []
+
+
+@tool
+def show_on_map(place: str) -> str:
+    """Show a place to the user."""
+    return f"shown at {place}"
+
+
+@pytest.mark.parametrize("streamed", [False, True])
+def test_tools_of_the_client(chat: ChatOpenAI, streamed: bool) -> None:
+    bound = chat.bind_tools([show_on_map])
+    messages: list[BaseMessage] = [HumanMessage(MAP)]
+
+    first: AIMessage = joined(list(bound.stream(messages))) if streamed else bound.invoke(messages)
+    assert [(call["name"], call["args"]) for call in first.tool_calls] == [
+        ("show_on_map", {"place": "the oven"})
+    ]
+    assert first.content == "One moment."
+    results = [show_on_map.invoke(call) for call in first.tool_calls]
+    second = bound.invoke([*messages, first, *results])
+
+    assert second.content == SHOWN
+    assert second.tool_calls == []
 
 
 def test_thoughts_do_not_get_into_the_answer(chat: ChatOpenAI) -> None:

@@ -14,6 +14,7 @@ from tests.conformance.repertoire import (
     FOUND,
     HALF,
     REFUSE,
+    SHOWN,
     SLOWLY,
     STORY,
     THOUGHT,
@@ -102,6 +103,29 @@ def test_what_is_installed_is_locked_and_bound_to_no_registry() -> None:
 
 
 # ------------------------------------------------------------------------------------------------ openai
+
+
+@pytest.mark.parametrize("loop", ["clientTools", "clientToolsStreamed"])
+def test_openai_runs_a_tool_of_its_own_beside_one_of_the_agent(openai: Report, loop: str) -> None:
+    asked, answered = openai[loop]
+
+    assert asked == {
+        "text": "One moment.",
+        "finish": "tool_calls",
+        "calls": [["show_on_map", '{"place": "the oven"}']],
+    }
+    assert answered == {"text": SHOWN, "finish": "stop", "calls": []}
+
+
+def test_openai_helper_runs_tools_by_itself(openai: Report) -> None:
+    assert openai["runTools"] == {"text": SHOWN, "shown": ["the oven"]}
+
+
+def test_openai_approves_a_tool_of_the_agent(openai: Report) -> None:
+    assert openai["approval"] == {
+        "asked": ["cancel_order", '{"number": 7}'],
+        "text": "So: order 7 is cancelled",
+    }
 
 
 def test_openai_plain_answer(openai: Report) -> None:
@@ -204,6 +228,25 @@ def test_ai_sdk_generates_text_with_an_agent_that_has_tools(ai_sdk: Report) -> N
     answer = ai_sdk["generateWithTool"]
 
     assert (answer["text"], answer["usage"], answer["toolCalls"]) == (FOUND, 36, 0)
+
+
+@pytest.mark.parametrize("loop", ["toolLoop", "toolLoopStreamed"])
+def test_ai_sdk_runs_tools_of_its_own_in_its_loop(ai_sdk: Report, loop: str) -> None:
+    seen = ai_sdk[loop]
+
+    assert (seen["shown"], seen["steps"], seen["finishReason"]) == (
+        ["the oven"],
+        ["tool-calls", "stop"],
+        "stop",
+    )
+    assert seen["text"] == SHOWN
+    assert seen.get("errors", []) == []
+
+
+def test_ai_sdk_is_told_a_call_piece_by_piece(ai_sdk: Report) -> None:
+    parts = ["tool-input-start", "tool-input-delta", "tool-input-end", "tool-call", "tool-result"]
+
+    assert ai_sdk["toolLoopStreamed"]["parts"] == parts
 
 
 def test_ai_sdk_conversation_kept_by_the_client(ai_sdk: Report) -> None:

@@ -103,24 +103,32 @@ async def test_two_agents_answer_beside_each_other(host: Host) -> None:
 
 async def test_stream_passes_the_host_as_it_comes(host: Host) -> None:
     """The second agent rests after it has said that it does."""
-    async with (
-        client_of(host) as client,
-        client.stream("POST", "/agents/second/v1/chat/completions", json=chat(stream=True)) as answer,
-    ):
-        began = monotonic()
-        assert answer.headers["content-type"] == "text/event-stream; charset=utf-8"
-        if host.name.startswith(WRAPPING):
-            assert answer.headers["x-host"]
-        read = Answer()
-        started = None
-        async for data in answer.aiter_bytes():
-            read.body += data
-            if started is None and b'"started"' in read.body:
-                started = monotonic() - began
+
+    async def seconds_between_started_and_end() -> float:
+        async with (
+            client_of(host) as client,
+            client.stream("POST", "/agents/second/v1/chat/completions", json=chat(stream=True)) as answer,
+        ):
+            assert answer.headers["content-type"] == "text/event-stream; charset=utf-8"
+            if host.name.startswith(WRAPPING):
+                assert answer.headers["x-host"]
+            read = Answer()
+            started = None
+            async for data in answer.aiter_bytes():
+                read.body += data
+                if started is None and b'"started"' in read.body:
+                    started = monotonic()
+            ended = monotonic()
         assert started is not None
-        assert monotonic() - began - started > 0.2
         assert read.text() == "I am the second."
         assert read.frames()[-1] == "[DONE]"
+        return ended - started
+
+    # Other processes may stop this one for as long as the agent rests; one calm moment in five is enough.
+    attempts = 1
+    while await seconds_between_started_and_end() <= 0.2:
+        assert attempts < 5
+        attempts += 1
 
 
 async def test_routes_and_errors_of_the_host_stay_its_own(host: Host) -> None:
