@@ -22,6 +22,7 @@ from pais_lite.delegation import (
     Task,
     maybe_plain_word,
     maybe_profile,
+    waits_for_somebody,
 )
 from pais_lite.errors import DelegationFailed, InvalidRequest, PeerUnavailable, RunCancelled, ServerDraining
 from pais_lite.events import Failed, Finished, Progress, TextDelta, ThinkingDelta
@@ -106,9 +107,8 @@ class Neighbour(SubAgent):
                     await tell(AnswerUsage(ended.usage))
         if isinstance(ending, Failed):
             raise _failure(ending)
-        if ending.finish_reason == "tool_calls":
-            # Somebody would have to approve a call, and the one who asked is an agent.
-            raise DelegationFailed.because("it failed while it worked on the task", "tool_calls")
+        if ending.tool_calls:
+            raise waits_for_somebody()
         return ending.output
 
     def _agent(self) -> "Agent":

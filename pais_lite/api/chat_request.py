@@ -10,6 +10,7 @@ from pydantic_ai.settings import ModelSettings
 from pais_lite.agent import RunRequest
 from pais_lite.agent.messages import read_conversation
 from pais_lite.agent.pause import maybe_session_of, new_session_id
+from pais_lite.api.chat_output import read_response_format
 from pais_lite.api.chat_tools import read_tool_choice, read_tools
 from pais_lite.api.delegated import Origin
 from pais_lite.errors import InvalidRequest
@@ -70,6 +71,7 @@ def read_chat_request(
         client_tools=(tools := read_tools(body)),
         tool_choice=read_tool_choice(body, tools),
         tool_results=tuple(conversation.results),
+        output=read_response_format(body),
     )
     return ChatRequest(
         run=run,

@@ -2,5 +2,16 @@
 
 from pais_lite.runs.base import FollowedRun, NewRun, Once, RunPage, RunRecord, Runs, RunStatus
 from pais_lite.runs.local import LocalRuns
+from pais_lite.runs.redis import RedisRuns
 
-__all__ = ["FollowedRun", "LocalRuns", "NewRun", "Once", "RunPage", "RunRecord", "RunStatus", "Runs"]
+__all__ = [
+    "FollowedRun",
+    "LocalRuns",
+    "NewRun",
+    "Once",
+    "RedisRuns",
+    "RunPage",
+    "RunRecord",
+    "RunStatus",
+    "Runs",
+]
