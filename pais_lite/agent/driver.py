@@ -180,8 +180,11 @@ class RunDriver:
         self._approved, self._denied = start.approved, start.denied
         try:
             async with self._begin(start) as run:
-                async for node in run:
+                # As `agent.run` does; `async for` looks up the run's state again and again between two nodes.
+                node = run.next_node
+                while run.result is None and not PydanticAgent.is_end_node(node):
                     await self._follow(run, node)
+                    node = await run.next(node)
         except exceptions.ContentFilterError:
             return Finished(output="", finish_reason="content_filter", usage=self._usage_so_far())
         except exceptions.OutputTokenLimitExceeded:
