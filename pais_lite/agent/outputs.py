@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from typing import Any
 
-from pydantic import GetCoreSchemaHandler
+from pydantic import GetCoreSchemaHandler, PydanticUserError, TypeAdapter
 from pydantic_ai import Agent as PydanticAgent
 from pydantic_ai import DeferredToolRequests, NativeOutput, PromptedOutput, StructuredDict, exceptions
 from pydantic_ai.models import Model, infer_model
@@ -78,8 +78,9 @@ def check_schema(schema: object) -> Mapping[str, Any]:
     if not isinstance(schema, Mapping) or schema.get("type") != "object":
         raise UnusableSchema("the schema has to be of an object: its type has to be object")
     try:
-        StructuredDict(deepcopy(dict(schema)))
-    except exceptions.UserError as exc:
+        # As a run is going to do. What no keyword holds, such as a reference in a title, nobody else has looked at.
+        TypeAdapter(StructuredDict(deepcopy(dict(schema)))).json_schema()
+    except (exceptions.UserError, PydanticUserError, LookupError, TypeError, ValueError) as exc:
         raise UnusableSchema("the schema cannot be handed to a model") from exc
     return schema
 
