@@ -16,7 +16,8 @@ from pais_lite.errors import InvalidRequest
 
 __all__ = ["OutputTypes", "check_schema", "maybe_violation"]
 
-_ANY_OBJECT: Mapping[str, Any] = {"type": "object"}
+# Without its last entry, model adapters write it down as an object that has none.
+_ANY_OBJECT: Mapping[str, Any] = {"type": "object", "additionalProperties": True}
 
 
 class OutputTypes:
@@ -108,5 +109,7 @@ def _structured(output: OutputFormat, model: Model | str | None) -> Any:
     kind = type(output.name or "Answer", (plain,), {"__get_pydantic_core_schema__": classmethod(checked)})
     profile = infer_model(model).profile if model is not None else {}
     if output.schema is not None and profile.get("supports_json_schema_output"):
-        return NativeOutput(kind, name=output.name, description=output.description, strict=output.strict)
+        return NativeOutput(
+            kind, name=output.name, description=output.description, strict=bool(output.strict)
+        )
     return PromptedOutput(kind, name=output.name, description=output.description)
