@@ -1,7 +1,7 @@
 """What a run says while it runs. The agent yields these; only the HTTP side turns them into bytes."""
 
 from dataclasses import dataclass, field, replace
-from typing import Literal
+from typing import Any, Literal
 
 from pais_lite.errors import PaisError
 
@@ -52,6 +52,9 @@ class Progress:
 
     What a sub-agent said of its own steps has the delegations that lead there in `path`, the outermost first. So the
     path and the `call_id` together name one node in the tree of all calls below a run.
+
+    `arguments` come with the start of one of the run's own calls and `result` with its end, as JSON has them; not every
+    protocol tells them.
     """
 
     step: int
@@ -63,6 +66,8 @@ class Progress:
     duration_ms: int | None = None
     delta: str | None = None
     path: tuple[Hop, ...] = ()
+    arguments: Any = None
+    result: Any = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -33,6 +33,7 @@ from pydantic_ai.usage import RunUsage, UsageLimits
 from pydantic_core import to_json, to_jsonable_python
 
 from pais_lite.agent.client_tools import CalledTools, ClientToolset, check_names, offered
+from pais_lite.agent.earlier_turns import earlier_turns
 from pais_lite.agent.failures import translate
 from pais_lite.agent.handover import Handover
 from pais_lite.agent.outputs import OutputTypes, maybe_violation
@@ -156,9 +157,13 @@ class RunDriver:
         request = self._request
         turn_type = "task_delegation_received" if request.delegated else "user_message"
         turn = MemoryEvent(event_type=turn_type, content=request.prompt_text, metadata=trace_ids())
-        before = await self._turn.open(turn, self._context_limit if request.history is None else 0)
+        limit = self._context_limit
+        first, *others = [*earlier_turns(request.preceding, limit), turn]
+        before = await self._turn.open(first, limit if request.history is None else 0)
+        if others:
+            await self._turn.append(others)
         history = model_messages(before) if request.history is None else request.history
-        return Start(request.prompt, history, context=[*before, turn])
+        return Start(request.prompt, [*history, *request.preceding], context=[*before, first, *others])
 
     async def _resume_turn(self) -> Start:
         await self._turn.open(None, 0)
@@ -174,8 +179,11 @@ class RunDriver:
         self._approved, self._denied = start.approved, start.denied
         try:
             async with self._begin(start) as run:
-                async for node in run:
+                # As `agent.run` does; `async for` looks up the run's state again and again between two nodes.
+                node = run.next_node
+                while run.result is None and not PydanticAgent.is_end_node(node):
                     await self._follow(run, node)
+                    node = await run.next(node)
         except exceptions.ContentFilterError:
             return Finished(output="", finish_reason="content_filter", usage=self._usage_so_far())
         except exceptions.OutputTokenLimitExceeded:
@@ -183,7 +191,7 @@ class RunDriver:
         result = run.result
         assert result is not None
         if isinstance(result.output, DeferredToolRequests):
-            return await self._pause(result.output, [*start.turn, *run.new_messages()], result.response)
+            return await self._pause(result.output, start, run.new_messages(), result.response)
         is_text = isinstance(result.output, str)
         output = result.output if is_text else to_json(result.output, fallback=str).decode()
         if self._request.output is not None and not self._outputs.replaced_by(self._request.output):
@@ -194,16 +202,20 @@ class RunDriver:
         return Finished(output=output, finish_reason=reason, usage=self._usage_so_far())
 
     async def _pause(
-        self, requests: DeferredToolRequests, messages: Sequence[ModelMessage], response: ModelResponse
+        self,
+        requests: DeferredToolRequests,
+        start: Start,
+        new_messages: Sequence[ModelMessage],
+        response: ModelResponse,
     ) -> Finished:
-        """Hand the calls that wait to the client; `messages` are those of the turn so far."""
+        """Hand the calls that wait to the client."""
         # A tool may have begun before it asked for approval; what it began is over.
         for waiting in requests.approvals:
             if begun := self._calls.pop(waiting.tool_call_id, None):
                 await self._emit(self._progress(begun[0], "completed", begun[1]))
         calls = await self._handover.finish(requests)
-        stored = turn_so_far(messages, self._handover.call_ids)
-        self._waiting = waiting_events(Pause(calls, stored), trace_ids())
+        messages = turn_so_far([*start.turn, *new_messages], self._handover.call_ids)
+        self._waiting = waiting_events(Pause(calls, messages, start.after, start.kept), trace_ids())
         return Finished(
             output=(response.text or "") if self._request.output is None else "",
             finish_reason="tool_calls",
@@ -294,13 +306,13 @@ class RunDriver:
             case FunctionToolCallEvent(part=call) if call.tool_call_id in self._approved:
                 # That it was approved is the event of its call.
                 self._calls[call.tool_call_id] = (call, perf_counter())
-                await self._emit(self._progress(call, "started"))
+                await self._emit(replace(self._progress(call, "started"), arguments=_arguments(call)))
             case FunctionToolCallEvent(part=call):
                 self._calls[call.tool_call_id] = (call, perf_counter())
-                arguments = to_jsonable_python(call.args_as_dict(), fallback=str, inf_nan_mode="strings")
+                arguments = _arguments(call)
                 event_type = "delegation_request" if self._delegates(call) else "tool_call"
                 await self._remember(event_type, call, arguments=arguments)
-                await self._emit(self._progress(call, "started"))
+                await self._emit(replace(self._progress(call, "started"), arguments=arguments))
             case FunctionToolResultEvent(part=result):
                 # A model may give two calls of one turn the same id; the second result then has no call left.
                 _, began = self._calls.pop(result.tool_call_id, (None, None))
@@ -311,7 +323,8 @@ class RunDriver:
                 if isinstance(result.metadata, DelegationOutcome):
                     failed = failed or result.metadata.failed
                 if result.tool_call_id not in self._denied:
-                    await self._emit(self._progress(result, "failed" if failed else "completed", began))
+                    ended = self._progress(result, "failed" if failed else "completed", began)
+                    await self._emit(replace(ended, result=content))
             case DelegationUpdate():
                 if (progress := self._passed_on(event)) is not None:
                     await self._emit(progress)
@@ -387,6 +400,10 @@ class RunDriver:
         # Beside the run's own, whose model calls are limited.
         others = self._deps.delegation.usage
         return own if others == Usage() else own.of(self._deps.delegation.agent) + others
+
+
+def _arguments(call: ToolCallPart) -> Any:
+    return to_jsonable_python(call.args_as_dict(), fallback=str, inf_nan_mode="strings")
 
 
 def _check_own_output(wanted: OutputFormat, output: str) -> None:

@@ -75,6 +75,7 @@ class RunRequest:
     """A turn to be answered.
 
     `history` is what the client sent along as the conversation so far; with `None`, the session's own memory is.
+    `preceding` are messages that come after that history and before the prompt, and that the session does not know yet.
     `instructions` are added to the agent's for this run. `delegated` marks a turn that another agent handed over.
     With `stream` off, the answer comes as one `Finished` and no deltas, which costs the run less.
     `chain` are the agents that handed the turn down, and `timeout` the seconds after which nobody waits for its answer
@@ -91,6 +92,7 @@ class RunRequest:
     session_id: str
     owner: str = DEFAULT_OWNER
     history: Sequence[ModelMessage] | None = None
+    preceding: Sequence[ModelMessage] = ()
     instructions: str | None = None
     model_settings: ModelSettings = field(default_factory=ModelSettings)
     delegated: bool = False

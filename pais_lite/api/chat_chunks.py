@@ -7,6 +7,7 @@ for usage.
 
 from typing import Any
 
+from pais_lite.api.progress import progress_object
 from pais_lite.encoding import dump_json
 from pais_lite.events import (
     Failed,
@@ -24,7 +25,7 @@ from pais_lite.http import Response, error_body, error_response
 from pais_lite.http.sse import DONE, data_event
 from pais_lite.runs import RunRecord
 
-__all__ = ["ChatStream", "ChunkWriter", "completion_object", "failure_response"]
+__all__ = ["ChatStream", "ChunkWriter", "completion_object", "failure_response", "usage_object"]
 
 
 def completion_object(finished: Finished, record: RunRecord, *, model: str) -> dict[str, Any]:
@@ -103,24 +104,8 @@ class ChunkWriter:
 
     def progress(self, event: Progress) -> bytes:
         """Return a chunk without text, and with what a tool is doing in a field that clients leave alone."""
-        details: dict[str, Any] = {
-            "type": "progress",
-            "step": event.step,
-            "max_steps": event.max_steps,
-            "action": event.action,
-            "target": event.target,
-            "call_id": event.call_id,
-            "status": event.status,
-        }
-        if event.duration_ms is not None:
-            details["duration_ms"] = event.duration_ms
-        if event.delta is not None:
-            details["delta"] = event.delta
-        if event.path:
-            details["path"] = [{"agent": hop.agent, "call_id": hop.call_id} for hop in event.path]
-        return data_event(
-            self._delta_head + b'},"finish_reason":null}],"progress":' + dump_json(details) + b"}"
-        )
+        progress = dump_json(progress_object(event))
+        return data_event(self._delta_head + b'},"finish_reason":null}],"progress":' + progress + b"}")
 
     def finish(self, event: Finished) -> bytes:
         """Return the one chunk that says why the answer ended."""

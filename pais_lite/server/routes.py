@@ -4,10 +4,12 @@ from collections.abc import Sequence
 
 from pais_lite.api.admission import Admission
 from pais_lite.api.call import Handler
+from pais_lite.api.console import Console, file_paths
 from pais_lite.api.probes import Probes
 from pais_lite.http import Route
 from pais_lite.server.front import Front, base_path
 from pais_lite.server.served_agent import ServedAgent
+from pais_lite.settings import Settings
 from pais_lite.telemetry import Telemetry
 
 __all__ = ["all_routes", "open_paths"]
@@ -17,33 +19,40 @@ _OPEN_PATHS = frozenset({"/", "/health", "/ready", "/.well-known/agent.json", "/
 
 
 def all_routes(
-    agents: Sequence[ServedAgent], admission: Admission, telemetry: Telemetry, *, max_request_bytes: int
+    agents: Sequence[ServedAgent], admission: Admission, telemetry: Telemetry, settings: Settings
 ) -> list[Route[Handler]]:
     """Return all routes. Several agents have each theirs below a path of its own, probes and index included."""
+    console = settings.console
     if len(agents) == 1:
-        return _with_probes(agents, agents[0].routes(admission, telemetry), admission)
+        return _with_probes(agents, agents[0].routes(admission, telemetry), admission, console=console)
     tables = {
         served.agent.name: served.routes(admission, telemetry, base_path(served.agent.name))
         for served in agents
     }
-    front = Front(tables, max_request_bytes)
-    routes = _with_probes(agents, front.at_the_top(), admission)
+    front = Front(tables, settings.max_request_bytes)
+    routes = _with_probes(agents, front.at_the_top(), admission, console=console)
     for served in agents:
         name = served.agent.name
-        routes += _with_probes([served], front.alone(name), admission, base_path(name))
+        routes += _with_probes([served], front.alone(name), admission, base_path(name), console=console)
     return routes
 
 
-def open_paths(agents: Sequence[ServedAgent]) -> frozenset[str]:
+def open_paths(agents: Sequence[ServedAgent], settings: Settings) -> frozenset[str]:
     """Return the paths that need no key."""
+    paths = _OPEN_PATHS | (file_paths() if settings.console else frozenset())
     if len(agents) == 1:
-        return _OPEN_PATHS
+        return paths
     bases = [base_path(served.agent.name) for served in agents]
-    return _OPEN_PATHS.union(bases, (f"{base}{path}" for base in bases for path in _OPEN_PATHS))
+    return paths.union(bases, (f"{base}{path}" for base in bases for path in paths))
 
 
 def _with_probes(
-    agents: Sequence[ServedAgent], routes: Sequence[Route[Handler]], admission: Admission, base: str = ""
+    agents: Sequence[ServedAgent],
+    routes: Sequence[Route[Handler]],
+    admission: Admission,
+    base: str = "",
+    *,
+    console: bool,
 ) -> list[Route[Handler]]:
     known = [f"{route.method} {route.path}" for route in routes]
     probes = Probes(
@@ -51,11 +60,14 @@ def _with_probes(
         admission,
         [*known, f"GET {base}/health", f"GET {base}/ready"],
     )
-    own: list[Route[Handler]] = [
+    front: list[Route[Handler]] = [Route("GET", f"{base}/", probes.index)]
+    if base:
+        front.append(Route("GET", base, probes.index))
+    if console:
+        front = Console(probes.index, base).routes()
+    return [
         Route("GET", f"{base}/health", probes.health),
         Route("GET", f"{base}/ready", probes.ready),
-        Route("GET", f"{base}/", probes.index),
+        *front,
+        *routes,
     ]
-    if base:
-        own.append(Route("GET", base, probes.index))
-    return [*own, *routes]

@@ -14,6 +14,7 @@ from pais_lite.api.call import Handler
 from pais_lite.api.chat_completions import ChatCompletions
 from pais_lite.api.memory import MemoryRoutes
 from pais_lite.api.models import Models
+from pais_lite.api.responses import Responses
 from pais_lite.api.tools import Tools
 from pais_lite.delegation import SubAgent
 from pais_lite.errors import PaisError
@@ -65,10 +66,16 @@ class ServedAgent:
         """
         agent, settings = self.agent, self.settings
         chat = ChatCompletions(agent, self.runs, settings, admission, telemetry)
+        responses = Responses(agent, self.runs, settings, admission, telemetry)
         models, memory = Models([agent.name]), MemoryRoutes(agent.memory)
         card = AgentCardRoute(agent, settings.agent_public_url, base)
         return [
             Route("POST", "/v1/chat/completions", chat.create),
+            Route("POST", "/v1/responses", responses.create),
+            Route("GET", "/v1/responses/{id}", responses.retrieve),
+            Route("DELETE", "/v1/responses/{id}", responses.delete),
+            Route("POST", "/v1/responses/{id}/cancel", responses.cancel),
+            Route("GET", "/v1/responses/{id}/input_items", responses.list_input_items),
             Route("GET", "/v1/models", models.list),
             Route("GET", "/v1/models/{id:path}", models.retrieve),
             Route("GET", "/.well-known/agent.json", card.retrieve),

@@ -67,12 +67,8 @@ class AgentServer:
         self._admission = Admission(settings.max_concurrent_runs)
         self._requests = InFlight()
         self._bodies = BodyBudget(_BODIES_AT_ONCE * settings.max_request_bytes)
-        self._router = Router(
-            all_routes(
-                self.served, self._admission, self.telemetry, max_request_bytes=settings.max_request_bytes
-            )
-        )
-        self._open_paths = open_paths(self.served)
+        self._router = Router(all_routes(self.served, self._admission, self.telemetry, settings))
+        self._open_paths = open_paths(self.served, settings)
 
     @classmethod
     def serving(

@@ -90,14 +90,15 @@ class RedisTurn(Turn):
         self._run = run
         self._writer = LogWriter(run.log, self._send_log, on_begin=self._on_lasting)
 
-    async def open(self, event: MemoryEvent, context_limit: int) -> Sequence[MemoryEvent]:
+    async def open(self, event: MemoryEvent | None, context_limit: int) -> Sequence[MemoryEvent]:
         """Wait until the session is free for this run, store the user's turn, and return what was said before."""
         session, commands = self.new.request.session_id, self._memory.commands
-        asked = (
-            commands.open_turn(session, event, context_limit)
-            if context_limit
-            else commands.append(session, [event])
-        )
+        if event is None:
+            asked: Sequence[Command] = ()
+        elif context_limit:
+            asked = commands.open_turn(session, event, context_limit)
+        else:
+            asked = commands.append(session, [event])
         try:
             while (replies := await self._maybe_open(asked)) is None:
                 self._on_lasting()
@@ -107,6 +108,8 @@ class RedisTurn(Turn):
         except Exception as exc:
             self._register(exc)
             raise
+        if event is None:
+            return ()
         before = conversation_before(replies, context_limit) if context_limit else []
         if before is None:
             return await self._memory.read_before(session, event, context_limit)
