@@ -1,10 +1,14 @@
 """What every test shares."""
 
 import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from pais_lite import Settings
+from tests.support.valkey import ValkeyServer
 
 
 @pytest.fixture
@@ -21,3 +25,29 @@ def _bare_environment(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.
         if name in known or name.startswith("OTEL_"):
             monkeypatch.delenv(name)
     monkeypatch.chdir(tmp_path_factory.mktemp("cwd"))
+
+
+@pytest.fixture(scope="session")
+def shared_valkey() -> Iterator[ValkeyServer]:
+    """One server for all tests that leave it running."""
+    with tempfile.TemporaryDirectory() as folder:
+        server = ValkeyServer(Path(folder), "--save", "")
+        server.start()
+        yield server
+        server.kill()
+
+
+@pytest.fixture
+def valkey(shared_valkey: ValkeyServer) -> ValkeyServer:
+    """That server, empty."""
+    shared_valkey.ask("FLUSHALL")
+    return shared_valkey
+
+
+@pytest.fixture
+def own_valkey(tmp_path: Path) -> Iterator[ValkeyServer]:
+    """A server that the test may kill; what it has said yes to outlasts that."""
+    server = ValkeyServer(tmp_path, "--appendonly", "yes", "--appendfsync", "always")
+    server.start()
+    yield server
+    server.kill()
