@@ -79,7 +79,7 @@ class RedisTurn(Turn):
             commands.index_key,
         )
         self._once = "" if new.once is None else store.once_key(owner, new.once.key)
-        self.claim = "" if new.once is None else f"{new.once.fingerprint} {new.run_id}"
+        self.claim = "" if new.once is None else f"{new.run_id} {new.once.fingerprint}"
         self._steps = 0
         self._last_contact = monotonic()
         self._run: Run | None = None
