@@ -1,12 +1,12 @@
 """`GET /.well-known/agent.json` and `agent-card.json`: the agent card."""
 
-import hashlib
 from collections import OrderedDict
 from email.utils import formatdate
 
 from pais_lite.agent import Agent
 from pais_lite.api.call import Call
 from pais_lite.http import Response, json_response
+from pais_lite.http.negotiation import entity_tag, is_current
 
 __all__ = ["AgentCardRoute"]
 
@@ -31,8 +31,8 @@ class AgentCardRoute:
         server = self._public_url or call.request.base_url
         card = await self._agent.get_agent_card(f"{server}{self._base}")
         response = json_response(card.to_dict())
-        tag = f'"{hashlib.sha256(response.body).hexdigest()[:32]}"'
-        if (known := call.request.header("if-none-match")) is not None and _matches(known, tag):
+        tag = entity_tag(response.body)
+        if is_current(call.request.header("if-none-match"), tag):
             response = Response(304)
         call.reply.headers.update(
             {"cache-control": f"public, max-age={_MAX_AGE}", "etag": tag, "last-modified": self._since(tag)}
@@ -45,8 +45,3 @@ class AgentCardRoute:
         while len(self._versions) > _MAX_VERSIONS:
             self._versions.popitem(last=False)
         return since
-
-
-def _matches(known: str, tag: str) -> bool:
-    """Compare weakly, as `If-None-Match` does (RFC 9110, section 13.1.2)."""
-    return known.strip() == "*" or tag in (entry.strip().removeprefix("W/") for entry in known.split(","))

@@ -14,6 +14,7 @@ from pais_lite.agent import Agent, Neighbours
 from pais_lite.api.access_log import log_request
 from pais_lite.api.admission import Admission, InFlight
 from pais_lite.api.call import Call, Handler
+from pais_lite.api.console import Console, file_paths
 from pais_lite.api.probes import Probes
 from pais_lite.delegation import SubAgent
 from pais_lite.errors import ServerDraining
@@ -65,7 +66,7 @@ class AgentServer:
         settings: Settings,
         telemetry: Telemetry | None = None,
     ) -> None:
-        self._served = [ServedAgent(agent, settings)] if isinstance(agent, Agent) else list(agent)
+        self.served = [ServedAgent(agent, settings)] if isinstance(agent, Agent) else list(agent)
         self.settings = settings
         self.telemetry = telemetry or Telemetry.from_settings(settings, self.agent.name)
         self._admission = Admission(settings.max_concurrent_runs)
@@ -73,9 +74,8 @@ class AgentServer:
         self._bodies = BodyBudget(_BODIES_AT_ONCE * settings.max_request_bytes)
         self._router = Router(self._routes())
         bases = [base_path(name) for name in self.agents] if len(self.agents) > 1 else []
-        self._open_paths = _OPEN_PATHS.union(
-            bases, (f"{base}{path}" for base in bases for path in _OPEN_PATHS)
-        )
+        open_paths = _OPEN_PATHS | (file_paths() if settings.console else frozenset())
+        self._open_paths = open_paths.union(bases, (f"{base}{path}" for base in bases for path in open_paths))
 
     @classmethod
     def serving(
@@ -128,24 +128,24 @@ class AgentServer:
     @property
     def agent(self) -> Agent:
         """The agent that is served; of several, the first."""
-        return self._served[0].agent
+        return self.served[0].agent
 
     @property
     def agents(self) -> Mapping[str, Agent]:
         """All agents that are served, by name."""
-        return {served.agent.name: served.agent for served in self._served}
+        return {served.agent.name: served.agent for served in self.served}
 
     def _routes(self) -> list[Route[Handler]]:
         """Return the routes of the agents, and those of the server, which each of several agents has as well."""
-        if len(self._served) == 1:
-            return self._with_probes(self._served, self._served[0].routes(self._admission, self.telemetry))
+        if len(self.served) == 1:
+            return self._with_probes(self.served, self.served[0].routes(self._admission, self.telemetry))
         tables = {
             served.agent.name: served.routes(self._admission, self.telemetry, base_path(served.agent.name))
-            for served in self._served
+            for served in self.served
         }
         front = Front(tables, self.settings.max_request_bytes)
-        routes = self._with_probes(self._served, front.at_the_top())
-        for served in self._served:
+        routes = self._with_probes(self.served, front.at_the_top())
+        for served in self.served:
             name = served.agent.name
             routes += self._with_probes([served], front.alone(name), base_path(name))
         return routes
@@ -159,14 +159,17 @@ class AgentServer:
             self._admission,
             [*known, f"GET {base}/health", f"GET {base}/ready"],
         )
-        own: list[Route[Handler]] = [
+        front: list[Route[Handler]] = [Route("GET", f"{base}/", probes.index)]
+        if base:
+            front.append(Route("GET", base, probes.index))
+        if self.settings.console:
+            front = Console(probes.index, base).routes()
+        return [
             Route("GET", f"{base}/health", probes.health),
             Route("GET", f"{base}/ready", probes.ready),
-            Route("GET", f"{base}/", probes.index),
+            *front,
+            *routes,
         ]
-        if base:
-            own.append(Route("GET", base, probes.index))
-        return [*own, *routes]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one ASGI connection: a request, or the host's lifespan."""
@@ -193,14 +196,14 @@ class AgentServer:
         A server may live again after that: what it needs is opened anew on first use.
         """
         self._admission.begin_anew()
-        for served in self._served:
+        for served in self.served:
             served.open()
         try:
             yield
         finally:
             with anyio.CancelScope(shield=True):
                 await self.drain()
-                for served in self._served:
+                for served in self.served:
                     await served.close()
                 await self.telemetry.aclose()
 
@@ -219,7 +222,7 @@ class AgentServer:
                 with anyio.move_on_after(linger):
                     await self._admission.readiness.everybody_told()
         finally:
-            for served in self._served:
+            for served in self.served:
                 served.cancel_runs(ServerDraining("the server shut down before the run had its answer"))
             with anyio.move_on_after(_LAST_FRAME_TIMEOUT, shield=True):
                 await self._requests.empty()

@@ -8,7 +8,7 @@ import pytest
 
 from pais_lite import Settings
 from tests.conformance.node_reports import Ask, Report, installed, report_of
-from tests.conformance.repertoire import perform
+from tests.conformance.repertoire import bake, perform
 from tests.support.endpoint import Endpoint, endpoint_in_thread
 from tests.support.processes import Process, pais_run
 
@@ -33,9 +33,21 @@ def model(played: Endpoint) -> Endpoint:
 
 
 @pytest.fixture(scope="session")
-def server(played: Endpoint, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Process]:
+def baker() -> Iterator[Endpoint]:
+    """Another agent, which the clerk may ask."""
+    with endpoint_in_thread(bake) as endpoint:
+        yield endpoint
+
+
+@pytest.fixture(scope="session")
+def server(played: Endpoint, baker: Endpoint, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Process]:
     """`pais run` with the clerk."""
-    env = {**UNSET, "MODEL_API_URL": played.url, "MODEL_NAME": "scripted"}
+    env = {
+        **UNSET,
+        "MODEL_API_URL": played.url,
+        "MODEL_NAME": "scripted",
+        "AGENT_SUB_AGENTS": f"baker:{baker.url}",
+    }
     with pais_run(CLERK, env=env, cwd=tmp_path_factory.mktemp("server")) as process:
         yield process
 

@@ -54,6 +54,20 @@ def test_openai_runs_a_tool_of_its_own_beside_one_of_the_agent(openai: Report, l
     assert answered == {"text": SHOWN, "finish": "stop", "calls": []}
 
 
+def test_openai_reads_the_usage_of_two_agents(openai: Report) -> None:
+    seen = openai["streamOfTwoAgents"]
+
+    assert (seen["usage"], seen["finish"]) == ([54], ["stop"])
+
+
+def test_openai_is_told_the_usage_of_a_stream_before_its_error(openai: Report) -> None:
+    seen = openai["streamOfTwoAgentsThatBreaks"]
+
+    assert (seen["text"], seen["usage"]) == (HALF, [36])
+    assert seen["failed"]["isAPIError"]
+    assert seen["failed"]["message"] == "the connection to the model endpoint failed"
+
+
 def test_openai_helper_runs_tools_by_itself(openai: Report) -> None:
     assert openai["runTools"] == {"text": SHOWN, "shown": ["the oven"]}
 
@@ -165,6 +179,19 @@ def test_ai_sdk_generates_text_with_an_agent_that_has_tools(ai_sdk: Report) -> N
     answer = ai_sdk["generateWithTool"]
 
     assert (answer["text"], answer["usage"], answer["toolCalls"]) == (FOUND, 36, 0)
+
+
+def test_ai_sdk_reads_the_usage_of_two_agents(ai_sdk: Report) -> None:
+    assert ai_sdk["generateByTwoAgents"]["usage"] == 54
+    seen = ai_sdk["streamOfTwoAgents"]
+    assert (seen["usage"], seen["errors"], seen["finishReason"]) == (54, [], "stop")
+
+
+def test_ai_sdk_sees_the_error_of_a_stream_that_told_its_usage(ai_sdk: Report) -> None:
+    seen = ai_sdk["streamOfTwoAgentsThatBreaks"]
+
+    assert (seen["text"], seen["finishReason"]) == (HALF, "error")
+    assert seen["errors"] == ["the connection to the model endpoint failed"]
 
 
 @pytest.mark.parametrize("loop", ["toolLoop", "toolLoopStreamed"])
