@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from pydantic_ai.messages import BinaryContent, ImageUrl, ModelRequest, ModelResponse
 
-from pais_lite.agent import Approval, ClientTool, ToolResult
+from pais_lite.agent import Approval, ClientTool, OutputFormat, ToolResult
 from pais_lite.api.delegated import Origin
 from pais_lite.api.responses_request import ResponsesRequest, read_responses_request
 from pais_lite.errors import InvalidRequest
@@ -155,6 +155,17 @@ def test_parameters_for_the_model() -> None:
     assert asked.details["asked"].keys().isdisjoint({"unknown", "include", "input"})
 
 
+def test_form_of_the_answer() -> None:
+    schema = {"type": "object", "properties": {"n": {"type": "integer"}}, "required": ["n"]}
+    wanted = {"type": "json_schema", "name": "number", "schema": schema, "strict": True}
+    asked = read(text={"format": wanted})
+
+    assert asked.run.output == OutputFormat(schema=schema, name="number", strict=True)
+    assert asked.details["asked"]["text"] == {"format": wanted}
+    assert read(text={"format": {"type": "json_object"}}).run.output == OutputFormat()
+    assert read(text={"format": {"type": "text"}}).run.output is None
+
+
 def test_background_is_streamed_for_those_who_look_at_it() -> None:
     assert read(background=True).run.stream
     assert not read(background=True).stream
@@ -179,6 +190,7 @@ def test_background_is_streamed_for_those_who_look_at_it() -> None:
         ({"truncation": "some"}, "truncation"),
         ({"text": "plain"}, "text"),
         ({"text": {"format": {"type": "xml"}}}, "text.format"),
+        ({"text": {"format": {"type": "json_schema", "name": "n"}}}, "text.format"),
         ({"prompt": {"id": "pmpt_1"}}, "prompt"),
         ({"conversation": "no spaces"}, "conversation"),
         ({"conversation": {}}, "conversation"),
