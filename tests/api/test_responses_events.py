@@ -17,6 +17,7 @@ from pais_lite.events import (
     RunEvent,
     TextDelta,
     ThinkingDelta,
+    Tokens,
     ToolCall,
     ToolCallDelta,
     ToolCallStarted,
@@ -299,3 +300,15 @@ def test_half_an_emoji_is_no_stumbling_block() -> None:
     said: list[RunEvent] = [TextDelta("\ud83e"), Finished(output="\ud83e")]
 
     assert well_formed(events(said))["output"][0]["content"][0]["text"] == "\ud83e"
+
+
+def test_usage_says_which_agent_used_what() -> None:
+    mine, others = Tokens(input_tokens=1, output_tokens=2), Tokens(input_tokens=3, cached_tokens=1)
+    usage = Usage(
+        input_tokens=4, output_tokens=2, cached_tokens=1, agents=(("clerk", mine), ("baker", others))
+    )
+    told = well_formed(events([Finished(output="So.", usage=usage)]))["usage"]
+
+    assert (told["input_tokens"], told["output_tokens"], told["total_tokens"]) == (4, 2, 6)
+    assert [(one["agent"], one["total_tokens"]) for one in told["agents"]] == [("clerk", 3), ("baker", 3)]
+    assert told["agents"][1]["input_tokens_details"]["cached_tokens"] == 1
