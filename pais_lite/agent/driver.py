@@ -47,6 +47,7 @@ from pais_lite.events import (
 )
 from pais_lite.memory import Memory, MemoryEvent
 from pais_lite.memory.history import model_messages
+from pais_lite.pacing import Turnstile
 from pais_lite.telemetry import trace_ids
 
 __all__ = ["RunDriver"]
@@ -72,6 +73,7 @@ class RunDriver:
         request: RunRequest,
         max_steps: int,
         context_limit: int,
+        starts: Turnstile,
         emit: Callable[[RunEvent], Awaitable[None]],
     ) -> None:
         self._agent = agent
@@ -82,6 +84,7 @@ class RunDriver:
         self._request = request
         self._max_steps = max_steps
         self._context_limit = context_limit
+        self._starts = starts
         self._emit = emit
         self._usage = RunUsage()
         # Of the agents that were delegated to. Beside the run's own, whose model calls are limited.
@@ -128,6 +131,8 @@ class RunDriver:
 
     async def _run(self, history: list[Any]) -> Finished:
         request = self._request
+        if not self._starts.try_pass():
+            await self._starts.wait_and_pass()
         try:
             async with self._agent.iter(
                 request.prompt,

@@ -1,7 +1,6 @@
 """The connections of `pais run`: none of them outlives its client."""
 
 import json
-import os
 from pathlib import Path
 
 import httpx2
@@ -18,7 +17,7 @@ MANY = 30
 
 
 def open_files(process: Process) -> int:
-    return len(os.listdir(f"/proc/{process.popen.pid}/fd"))
+    return len(list(Path(f"/proc/{process.popen.pid}/fd").iterdir()))
 
 
 async def test_closed_connections_are_let_go_of_at_once(folder: Path) -> None:
