@@ -5,6 +5,8 @@ wrong and carries no secret, no address and no trace. Anything that is not a `Pa
 no more than that. Which HTTP status each one becomes is decided in `pais_lite.http.errors`, and nowhere else.
 """
 
+from typing import Self
+
 __all__ = [
     "CallerError",
     "ConfigurationError",
@@ -14,6 +16,7 @@ __all__ = [
     "DependencyError",
     "InvalidCredentials",
     "InvalidRequest",
+    "LogTruncated",
     "MaxStepsExceeded",
     "MemoryUnavailable",
     "MockResponsesExhausted",
@@ -24,6 +27,7 @@ __all__ = [
     "PeerUnavailable",
     "RunCancelled",
     "RunFailed",
+    "RunLost",
     "RunTimedOut",
     "ServerDraining",
     "ServiceError",
@@ -78,6 +82,12 @@ class Conflict(CallerError):
     code = "conflict"
 
 
+class LogTruncated(CallerError):
+    """The events that were asked for are no longer kept; the run's end still is."""
+
+    code = "run_log_truncated"
+
+
 class DelegationRefused(CallerError):
     """The chain of agents that a request has come through already holds this one, or is too long."""
 
@@ -109,6 +119,12 @@ class RunCancelled(ServiceError):
     """Somebody who may do so ended the run before it had its answer."""
 
     code = "cancelled"
+
+
+class RunLost(ServiceError):
+    """The replica that worked on the run is gone, and nobody will finish it."""
+
+    code = "run_lost"
 
 
 class MaxStepsExceeded(ServiceError):
@@ -157,9 +173,17 @@ class ModelMisbehaved(DependencyError):
 
 
 class DelegationFailed(DependencyError):
-    """Another agent was asked and gave no answer."""
+    """Another agent was asked and gave no answer; `reason` is its own word for why, where it gave one."""
 
     code = "delegation_failed"
+    reason: str | None = None
+
+    @classmethod
+    def because(cls, what: str, reason: str | None) -> Self:
+        """Return the error with the other agent's word for what happened, which its message then ends with."""
+        error = cls(f"{what} ({reason})" if reason else what)
+        error.reason = reason
+        return error
 
 
 class PeerUnavailable(DelegationFailed):

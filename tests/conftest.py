@@ -1,10 +1,14 @@
 """What every test shares."""
 
 import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from pais_lite import Settings
+from tests.support.valkey import ValkeyServer
 
 
 @pytest.fixture
@@ -21,3 +25,22 @@ def _bare_environment(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.
         if name in known or name.startswith("OTEL_"):
             monkeypatch.delenv(name)
     monkeypatch.chdir(tmp_path_factory.mktemp("cwd"))
+
+
+@pytest.fixture(scope="session")
+def shared_valkey() -> Iterator[ValkeyServer]:
+    """One server, on a port and a Unix socket, for all tests that leave it running."""
+    # Short, for the path of the socket.
+    with tempfile.TemporaryDirectory(prefix="valkey-", dir="/tmp") as directory:
+        path = Path(directory)
+        server = ValkeyServer(path, "--save", "", "--unixsocket", str(path / "redis.sock"))
+        server.start()
+        yield server
+        server.kill()
+
+
+@pytest.fixture
+def valkey(shared_valkey: ValkeyServer) -> ValkeyServer:
+    """That server, empty."""
+    shared_valkey.ask("FLUSHALL")
+    return shared_valkey

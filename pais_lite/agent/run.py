@@ -1,4 +1,4 @@
-"""A run under way: a task of its own, and the events that it has said and nobody has taken yet.
+"""A run under way: a task of its own, and the log of what it says.
 
 The run is not the response. It lives in its own task, so it can be cancelled from anywhere, and go on when the one
 who asked for it is gone. Pydantic AI needs asyncio, so this floor uses it directly: a task that no cancel scope of a
@@ -7,90 +7,54 @@ request reaches is exactly what is wanted here.
 
 import asyncio
 import logging
-from collections import deque
 from collections.abc import Awaitable, Callable
 
+from pais_lite.agent.event_log import EventLog
 from pais_lite.errors import PaisError, RunCancelled, RunFailed, RunTimedOut
-from pais_lite.events import Failed, Finished, RunEvent, TextDelta, ThinkingDelta
+from pais_lite.events import Failed, Finished
 
-__all__ = ["EventFeed", "Run"]
+__all__ = ["Run"]
 
 _log = logging.getLogger("pais_lite.agent")
 
-# Events that may wait for a slow reader before the run waits for him too. About one screen of tokens: enough that the
-# two don't wait for each other all the time, little enough that a thousand slow readers are no burden.
-MAX_WAITING_EVENTS = 256
-# Tokens that came together are one event, which can be long.
-MAX_WAITING_CHARACTERS = 64 * 1024
-
-
-class EventFeed:
-    """Hands events from one task to another. What waits together is taken together."""
-
-    def __init__(self) -> None:
-        self._waiting: deque[RunEvent] = deque()
-        self._characters = 0
-        self._arrived = asyncio.Event()
-        self._room = asyncio.Event()
-        self._discarding = False
-
-    async def put(self, event: RunEvent) -> None:
-        """Add an event; waits while the reader is far behind."""
-        while (
-            len(self._waiting) >= MAX_WAITING_EVENTS or self._characters >= MAX_WAITING_CHARACTERS
-        ) and not self._discarding:
-            self._room.clear()
-            await self._room.wait()
-        if not self._discarding:
-            self._waiting.append(event)
-            if isinstance(event, TextDelta | ThinkingDelta):
-                self._characters += len(event.text)
-            self._arrived.set()
-
-    def close(self, ending: Finished | Failed) -> None:
-        """Add the last event, which neither waits for a reader nor is ever discarded."""
-        self._waiting.append(ending)
-        self._arrived.set()
-
-    async def take(self) -> list[RunEvent]:
-        """Return all that wait, at least one event."""
-        while not self._waiting:
-            self._arrived.clear()
-            await self._arrived.wait()
-        events = list(self._waiting)
-        self._waiting.clear()
-        self._characters = 0
-        self._room.set()
-        return events
-
-    def discard(self) -> None:
-        """Forget what waits and what comes: nobody reads any more, and the run should not wait for it."""
-        self._discarding = True
-        self._waiting.clear()
-        self._characters = 0
-        self._room.set()
-
 
 class Run:
-    """One run of an agent, started; `timeout` seconds later it is cancelled.
+    """One run of an agent, started. What it says is in `log`, of which the last event is a `Finished` or a `Failed`.
 
-    The last event of every run is a `Finished` or a `Failed`.
+    It is cancelled when its session is not free within `timeout` seconds, and `timeout` seconds after it has begun its
+    turn; the first moment that `deadline` names, by the clock of the event loop, ends it at any rate.
     """
 
-    def __init__(self, work: Callable[["Run"], Awaitable[Finished | Failed]], *, timeout: float) -> None:
-        self.feed = EventFeed()
+    def __init__(
+        self,
+        work: Callable[["Run"], Awaitable[Finished | Failed]],
+        *,
+        timeout: float,
+        deadline: float | None = None,
+    ) -> None:
+        self.log = EventLog()
         self.cancel_reason: PaisError | None = None
+        self.has_begun = False
+        self._timeout = timeout
+        self._latest = deadline
         self._ending: Finished | Failed | None = None
         self._ended = asyncio.Event()
-        self._task = asyncio.create_task(self._live(work))
+        self._done_callbacks: list[Callable[[], None]] = []
+        self._loop = asyncio.get_running_loop()
+        self._task = self._loop.create_task(self._live(work))
         self._task.add_done_callback(self._task_is_done)
-        # A timer of the loop costs a tenth of what Pydantic AI's own run timeout does, and covers memory as well.
-        too_late = RunTimedOut(f"the run did not finish within {timeout:g} seconds")
-        self._timer = asyncio.get_running_loop().call_later(timeout, self.cancel, too_late)
+        self._arm()
 
-    async def next_events(self) -> list[RunEvent]:
-        """Return the events that have come since the last call, at least one. After the last there are no more."""
-        return await self.feed.take()
+    @property
+    def deadline(self) -> float:
+        """The moment, by the clock of the event loop, at which the run has to be over, as far as it is known."""
+        return self._timer.when()
+
+    def begin(self) -> None:
+        """Note that the run's turn in its session has come: from now on its time counts."""
+        self.has_begun = True
+        self._timer.cancel()
+        self._arm()
 
     async def ending(self) -> Finished | Failed:
         """Wait for the end of the run and return its last event. Cancelling the waiter leaves the run alone."""
@@ -111,7 +75,21 @@ class Run:
 
     def add_done_callback(self, callback: Callable[[], None]) -> None:
         """Call `callback` once the run has ended, whichever way."""
-        self._task.add_done_callback(lambda _: callback())
+        # Kept here: what anyio says of a task when it ends a scope names the task's own callbacks, which costs more.
+        if self._task.done():
+            self._loop.call_soon(callback)
+        else:
+            self._done_callbacks.append(callback)
+
+    def _arm(self) -> None:
+        # A timer of the loop costs a tenth of what Pydantic AI's own run timeout does, and covers memory as well.
+        end = self._loop.time() + self._timeout
+        if self._latest is not None:
+            end = min(end, self._latest)
+        self._timer = self._loop.call_at(end, self._time_out)
+
+    def _time_out(self) -> None:
+        self.cancel(RunTimedOut(f"the run did not finish within {self._timeout:g} seconds"))
 
     async def _live(self, work: Callable[["Run"], Awaitable[Finished | Failed]]) -> None:
         try:
@@ -130,6 +108,8 @@ class Run:
         if self._ending is None:
             # Cancelled before its first step, a task runs none of its code.
             self._end(self._cancelled())
+        for callback in self._done_callbacks:
+            self._loop.call_soon(callback)
 
     def _cancelled(self) -> Failed:
         return Failed(error=self.cancel_reason or RunCancelled("the run was cancelled"))
@@ -137,5 +117,5 @@ class Run:
     def _end(self, ending: Finished | Failed) -> None:
         self._ending = ending
         self._timer.cancel()
-        self.feed.close(ending)
+        self.log.append(ending)
         self._ended.set()

@@ -17,7 +17,7 @@ MANY = 30
 
 
 def open_files(process: Process) -> int:
-    return len(list(Path(f"/proc/{process.popen.pid}/fd").iterdir()))
+    return sum(1 for _ in Path(f"/proc/{process.popen.pid}/fd").iterdir())
 
 
 async def test_closed_connections_are_let_go_of_at_once(folder: Path) -> None:
