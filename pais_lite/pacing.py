@@ -7,11 +7,13 @@ done in more and shorter turns.
 
 import asyncio
 from collections import deque
+from time import thread_time
 
 __all__ = ["Turnstile"]
 
 
-# A turn that is shorter than this is not worth splitting, and one that is longer keeps others waiting.
+# A turn that works less than this is not worth splitting, and one that works more keeps others waiting. Work is CPU time:
+# on a machine that others use, a turn can last long without anything in it.
 _TURN_SECONDS = 0.005
 _MOST_PER_TURN = 64
 
@@ -19,7 +21,7 @@ _MOST_PER_TURN = 64
 class Turnstile:
     """Lets some through in each turn of the event loop; the others wait for the next ones, in order of arrival.
 
-    How many is found out from how long the turns last: one more after each short one, a quarter less after a long one.
+    How many is found out from what the turns cost: one more after each short one, a quarter less after a long one.
     """
 
     def __init__(self, first_limit: int) -> None:
@@ -47,13 +49,12 @@ class Turnstile:
     def _turn(self) -> None:
         if not self._is_turning:
             self._is_turning = True
-            loop = asyncio.get_running_loop()
-            self._turn_began = loop.time()
-            loop.call_soon(self._next_turn)
+            self._turn_began = thread_time()
+            asyncio.get_running_loop().call_soon(self._next_turn)
 
     def _next_turn(self) -> None:
         self._is_turning = False
-        if asyncio.get_running_loop().time() - self._turn_began > _TURN_SECONDS:
+        if thread_time() - self._turn_began > _TURN_SECONDS:
             self._limit = max(1, self._limit * 3 // 4)
         elif self._limit < _MOST_PER_TURN:
             self._limit += 1

@@ -142,6 +142,49 @@ _card = Described(
     is_open=True,
 )
 
+_unknown_ids = st.from_regex(r"resp_[0-9a-f]{32}", fullmatch=True) | st.sampled_from(
+    ["x", "é", "\x00", "..", "%", " "]
+)
+_stored_response = Described(
+    # There is none yet whose id could be known; that there is none is the answer.
+    valid=st.builds(lambda name: Sent(params={"id": name}), _unknown_ids),
+    statuses=frozenset({404}),
+)
+_items = st.lists(
+    st.builds(
+        lambda role, text: {"type": "message", "role": role, "content": text},
+        st.sampled_from(["system", "developer", "user"]),
+        _texts,
+    ),
+    max_size=3,
+)
+_inputs = _texts | st.builds(lambda items, text: [*items, {"role": "user", "content": text}], _items, _texts)
+_responses = st.fixed_dictionaries(
+    {"input": _inputs},
+    optional={
+        "model": _texts,
+        "instructions": _texts,
+        "stream": st.booleans(),
+        "store": st.booleans(),
+        "temperature": st.floats(0, 2),
+        "top_p": st.floats(0, 1),
+        "max_output_tokens": st.integers(1, 10**6),
+        "metadata": st.dictionaries(_session_ids, _texts, max_size=3),
+        "conversation": _session_ids | st.builds(lambda name: {"id": name}, _session_ids),
+        "truncation": st.sampled_from(["auto", "disabled"]),
+    },
+)
+_wrong_response_fields = st.one_of(
+    st.tuples(st.just("input"), st.sampled_from([None, 5, {}, [5], [None], [{"type": "nothing"}], True])),
+    st.tuples(st.just("temperature"), _not_a_number),
+    st.tuples(st.sampled_from(["stream", "store", "background"]), st.sampled_from(["true", 5, [], {}])),
+    st.tuples(st.sampled_from(["instructions", "model"]), st.sampled_from([5, {}, True])),
+    st.tuples(st.just("metadata"), st.sampled_from([[], 5, "x", {"a": 5}])),
+    st.tuples(st.just("truncation"), st.sampled_from([5, "x", []])),
+    st.tuples(st.just("conversation"), st.sampled_from([5, [], {}, {"id": 5}]) | _wrong_session_ids),
+    st.tuples(st.just("max_output_tokens"), _not_a_number),
+)
+
 DESCRIPTIONS: Mapping[str, Described] = {
     "GET /": Described(_anything, is_open=True),
     "GET /health": Described(_anything, is_open=True),
@@ -155,6 +198,16 @@ DESCRIPTIONS: Mapping[str, Described] = {
         wrong=st.builds(lambda name: Sent(params={"id:path": name}), _texts.filter(lambda text: text != "described")),
     ),
     "POST /v1/chat/completions": _chat,
+    "POST /v1/responses": Described(
+        valid=st.builds(lambda body: Sent(body=body), _responses),
+        wrong=st.builds(
+            lambda body, wrong: Sent(body={**body, wrong[0]: wrong[1]}), _responses, _wrong_response_fields
+        ),
+    ),
+    "GET /v1/responses/{id}": _stored_response,
+    "DELETE /v1/responses/{id}": _stored_response,
+    "POST /v1/responses/{id}/cancel": _stored_response,
+    "GET /v1/responses/{id}/input_items": _stored_response,
     "GET /memory/sessions": Described(
         valid=st.builds(
             lambda query: Sent(query=query),
