@@ -59,6 +59,7 @@ from pais_lite.events import (
 )
 from pais_lite.memory import MemoryEvent
 from pais_lite.memory.history import model_messages
+from pais_lite.pacing import Turnstile
 from pais_lite.telemetry import trace_ids
 
 __all__ = ["RunDriver"]
@@ -86,6 +87,7 @@ class RunDriver:
         request: RunRequest,
         max_steps: int,
         context_limit: int,
+        starts: Turnstile,
         run: Run,
         outputs: OutputTypes,
         own_tools: Callable[[], Awaitable[Collection[str]]],
@@ -98,6 +100,7 @@ class RunDriver:
         self._request = request
         self._max_steps = max_steps
         self._context_limit = context_limit
+        self._starts = starts
         self._run = run
         self._emit = run.log.put
         self._outputs = outputs
@@ -180,6 +183,8 @@ class RunDriver:
 
     async def _iterate(self, start: Start) -> Finished:
         self._approved, self._denied = start.approved, start.denied
+        if not self._starts.try_pass():
+            await self._starts.wait_and_pass()
         try:
             async with self._begin(start) as run:
                 # As `agent.run` does; `async for` looks up the run's state again and again between two nodes.
