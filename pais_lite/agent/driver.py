@@ -36,16 +36,17 @@ from pais_lite.agent.client_tools import CalledTools, ClientToolset, check_names
 from pais_lite.agent.earlier_turns import earlier_turns
 from pais_lite.agent.failures import translate
 from pais_lite.agent.handover import Handover
-from pais_lite.agent.outputs import OutputTypes
+from pais_lite.agent.outputs import OutputTypes, maybe_violation
 from pais_lite.agent.pause import Pause, turn_so_far, waiting_events
-from pais_lite.agent.request import RunRequest
+from pais_lite.agent.request import OutputFormat, RunRequest
 from pais_lite.agent.resume import Start, resume
 from pais_lite.agent.run import Run
 from pais_lite.agent.tools import needs_approval
 from pais_lite.agent.turn import Turn
 from pais_lite.delegation import DelegationOutcome, DelegationUpdate
 from pais_lite.deps import AgentDeps
-from pais_lite.errors import InvalidRequest, PaisError, RunCancelled
+from pais_lite.encoding import load_json
+from pais_lite.errors import ModelMisbehaved, PaisError, RunCancelled
 from pais_lite.events import (
     Failed,
     Finished,
@@ -103,7 +104,7 @@ class RunDriver:
         self._handover = Handover(
             {tool.name for tool in self._client_tools},
             session_id=request.session_id,
-            live=request.stream and outputs.is_text,
+            live=request.stream and (outputs.is_text or outputs.replaced_by(request.output)),
             emit=run.log.put,
         )
         # The calls that the run ends in, as memory keeps them.
@@ -112,8 +113,6 @@ class RunDriver:
         self._approved: frozenset[str] = frozenset()
         self._denied: frozenset[str] = frozenset()
         self._usage = RunUsage()
-        # Of the agents that were delegated to. Beside the run's own, whose model calls are limited.
-        self._usage_of_others = Usage()
         self._step = 0
         self._step_has_text = False
         self._answered_by_tool = False
@@ -134,9 +133,13 @@ class RunDriver:
                 raise
             return await self._fail(reason, within=_LAST_WORDS_TIMEOUT)
         except Exception as exc:  # noqa: BLE001 - the edge to the user's own code, which may raise anything
-            return await self._fail(translate(exc, max_steps=self._max_steps), within=_LAST_WORDS_TIMEOUT)
+            error = translate(
+                exc, max_steps=self._max_steps, tells_output=self._outputs.replaced_by(self._request.output)
+            )
+            return await self._fail(error, within=_LAST_WORDS_TIMEOUT)
 
     async def _answer(self) -> Finished:
+        self._outputs.check(self._request.output, with_tools=bool(self._client_tools))
         if self._client_tools:
             check_names(self._client_tools, await self._own_tools())
         start = await (self._resume_turn() if self._request.resumes else self._open_turn())
@@ -188,6 +191,8 @@ class RunDriver:
             return await self._pause(result.output, [*start.turn, *run.new_messages()], result.response)
         is_text = isinstance(result.output, str)
         output = result.output if is_text else to_json(result.output, fallback=str).decode()
+        if self._request.output is not None and not self._outputs.replaced_by(self._request.output):
+            _check_own_output(self._request.output, output)
         if self._request.stream and output and (self._answered_by_tool or not self._step_has_text):
             await self._emit(TextDelta(output))
         reason = _FINISH_REASONS.get(result.response.finish_reason or "stop", "stop")
@@ -205,7 +210,7 @@ class RunDriver:
         stored = turn_so_far(messages, self._handover.call_ids)
         self._waiting = waiting_events(Pause(calls, stored), trace_ids())
         return Finished(
-            output=response.text or "",
+            output=(response.text or "") if self._request.output is None else "",
             finish_reason="tool_calls",
             usage=self._usage_so_far(),
             tool_calls=calls,
@@ -218,12 +223,10 @@ class RunDriver:
             try:
                 run = await stack.enter_async_context(self._iter(start))
             except exceptions.UserError as exc:
-                if "output validators" not in exc.message or not self._outputs.keep_own():
+                if "output validators" not in exc.message:
                     raise
-                if self._client_tools and not self._outputs.hands_out_calls:
-                    raise InvalidRequest(
-                        "tools: this agent takes none of its clients", param="tools", code="tools_not_taken"
-                    ) from None
+                self._outputs.keep_own()
+                self._outputs.check(self._request.output, with_tools=bool(self._client_tools))
                 run = await stack.enter_async_context(self._iter(start))
             yield run
 
@@ -238,7 +241,7 @@ class RunDriver:
             capabilities = [called]
         return self._agent.iter(
             start.prompt,
-            output_type=self._outputs.for_run(),
+            output_type=self._outputs.for_run(request.output, self._model),
             message_history=list(start.history),
             deferred_tool_results=start.results,
             model=self._model,
@@ -277,7 +280,7 @@ class RunDriver:
                 PartDeltaEvent(delta=TextPartDelta(content_delta=text))
                 | PartStartEvent(part=TextPart(content=text))
             ):
-                if text:
+                if text and self._request.output is None:
                     self._step_has_text = True
                     await self._emit(TextDelta(text))
             case (
@@ -312,7 +315,6 @@ class RunDriver:
                 failed = result.outcome in ("failed", "retried")
                 if isinstance(result.metadata, DelegationOutcome):
                     failed = failed or result.metadata.failed
-                    self._usage_of_others += result.metadata.usage
                 if result.tool_call_id not in self._denied:
                     ended = self._progress(result, "failed" if failed else "completed", began)
                     await self._emit(replace(ended, result=content))
@@ -388,8 +390,20 @@ class RunDriver:
             cached_tokens=usage.cache_read_tokens,
             reasoning_tokens=usage.output_reasoning_tokens or usage.details.get("reasoning_tokens", 0),
         )
-        return own + self._usage_of_others
+        # Beside the run's own, whose model calls are limited.
+        others = self._deps.delegation.usage
+        return own if others == Usage() else own.of(self._deps.delegation.agent) + others
 
 
 def _arguments(call: ToolCallPart) -> Any:
     return to_jsonable_python(call.args_as_dict(), fallback=str, inf_nan_mode="strings")
+
+
+def _check_own_output(wanted: OutputFormat, output: str) -> None:
+    """Return when the agent's own output is what the client wanted; raises `ModelMisbehaved` when it is not."""
+    try:
+        value = load_json(output.encode())
+    except ValueError:
+        value = None
+    if (violation := maybe_violation(wanted, value)) is not None:
+        raise ModelMisbehaved(f"the agent's answer does not fit response_format: {violation}")

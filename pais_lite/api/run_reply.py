@@ -32,7 +32,10 @@ class FrameWriter(Protocol):
 
 
 class RunReply:
-    """Follows a run for one client, and leaves it when the client does."""
+    """Follows a run for one client, and leaves it when the client does.
+
+    `fail` makes the answer of a run that failed before anything was told; by default that is its error alone.
+    """
 
     def __init__(
         self,
@@ -42,12 +45,14 @@ class RunReply:
         keepalive_seconds: float,
         on_disconnect: Literal["cancel", "continue"],
         observed: ObservedRun | None = None,
+        fail: Callable[[Failed], Response] | None = None,
     ) -> None:
         self._call = call
         self._run = run
         self._keepalive_seconds = keepalive_seconds
         self._on_disconnect = on_disconnect
         self._observed = observed
+        self._fail = fail or (lambda failed: error_response(failed.error, run_begun=True))
 
     async def stream(self, writer: FrameWriter, *, at_once: bool = False) -> None:
         """Send what the run says, as it says it.
@@ -100,7 +105,7 @@ class RunReply:
         if self._call.request.has_disconnected:
             return
         if isinstance(ending, Failed):
-            await self._call.reply.respond(error_response(ending.error, run_begun=True))
+            await self._call.reply.respond(self._fail(ending))
             return
         await self._call.reply.respond(respond(ending))
 
@@ -133,7 +138,7 @@ class RunReply:
             if not reply.started:
                 # Nothing has been said yet, so a run that failed can still be an honest status.
                 if events and isinstance(events[0], Failed) and not at_once:
-                    await reply.respond(error_response(events[0].error, run_begun=True))
+                    await reply.respond(self._fail(events[0]))
                     return
                 data = await self._start(writer)
             if not events:

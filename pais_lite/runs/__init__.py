@@ -2,12 +2,14 @@
 
 from pais_lite.runs.base import FollowedRun, NewRun, Once, RunPage, RunRecord, Runs, RunStatus, status_of
 from pais_lite.runs.local import LocalRuns
+from pais_lite.runs.redis import RedisRuns
 
 __all__ = [
     "FollowedRun",
     "LocalRuns",
     "NewRun",
     "Once",
+    "RedisRuns",
     "RunPage",
     "RunRecord",
     "RunStatus",

@@ -20,7 +20,7 @@ from pais_lite.delegation import SubAgent
 from pais_lite.errors import PaisError
 from pais_lite.http import Route
 from pais_lite.memory import LocalMemory, Memory, NullMemory, RedisMemory
-from pais_lite.runs import LocalRuns, Runs
+from pais_lite.runs import LocalRuns, RedisRuns, Runs
 from pais_lite.settings import Settings
 from pais_lite.telemetry import Telemetry
 
@@ -107,6 +107,13 @@ def usable_name(name: str | None) -> str:
 
 
 def _make_runs(agent: Agent, settings: Settings) -> Runs:
+    if isinstance(agent.memory, RedisMemory):
+        return RedisRuns(
+            agent,
+            session_policy=settings.session_policy,
+            ttl_minutes=settings.run_ttl_minutes,
+            run_timeout=settings.run_timeout,
+        )
     return LocalRuns(agent, session_policy=settings.session_policy, ttl_minutes=settings.run_ttl_minutes)
 
 

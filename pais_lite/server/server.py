@@ -66,7 +66,7 @@ class AgentServer:
         settings: Settings,
         telemetry: Telemetry | None = None,
     ) -> None:
-        self._served = [ServedAgent(agent, settings)] if isinstance(agent, Agent) else list(agent)
+        self.served = [ServedAgent(agent, settings)] if isinstance(agent, Agent) else list(agent)
         self.settings = settings
         self.telemetry = telemetry or Telemetry.from_settings(settings, self.agent.name)
         self._admission = Admission(settings.max_concurrent_runs)
@@ -128,24 +128,24 @@ class AgentServer:
     @property
     def agent(self) -> Agent:
         """The agent that is served; of several, the first."""
-        return self._served[0].agent
+        return self.served[0].agent
 
     @property
     def agents(self) -> Mapping[str, Agent]:
         """All agents that are served, by name."""
-        return {served.agent.name: served.agent for served in self._served}
+        return {served.agent.name: served.agent for served in self.served}
 
     def _routes(self) -> list[Route[Handler]]:
         """Return the routes of the agents, and those of the server, which each of several agents has as well."""
-        if len(self._served) == 1:
-            return self._with_probes(self._served, self._served[0].routes(self._admission, self.telemetry))
+        if len(self.served) == 1:
+            return self._with_probes(self.served, self.served[0].routes(self._admission, self.telemetry))
         tables = {
             served.agent.name: served.routes(self._admission, self.telemetry, base_path(served.agent.name))
-            for served in self._served
+            for served in self.served
         }
         front = Front(tables, self.settings.max_request_bytes)
-        routes = self._with_probes(self._served, front.at_the_top())
-        for served in self._served:
+        routes = self._with_probes(self.served, front.at_the_top())
+        for served in self.served:
             name = served.agent.name
             routes += self._with_probes([served], front.alone(name), base_path(name))
         return routes
@@ -196,14 +196,14 @@ class AgentServer:
         A server may live again after that: what it needs is opened anew on first use.
         """
         self._admission.begin_anew()
-        for served in self._served:
+        for served in self.served:
             served.open()
         try:
             yield
         finally:
             with anyio.CancelScope(shield=True):
                 await self.drain()
-                for served in self._served:
+                for served in self.served:
                     await served.close()
                 await self.telemetry.aclose()
 
@@ -222,7 +222,7 @@ class AgentServer:
                 with anyio.move_on_after(linger):
                     await self._admission.readiness.everybody_told()
         finally:
-            for served in self._served:
+            for served in self.served:
                 served.cancel_runs(ServerDraining("the server shut down before the run had its answer"))
             with anyio.move_on_after(_LAST_FRAME_TIMEOUT, shield=True):
                 await self._requests.empty()

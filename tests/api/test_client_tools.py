@@ -88,7 +88,7 @@ def streamed_message(answer: Answer) -> Any:
     return {"role": "assistant", "content": answer.text() or None, "tool_calls": [*calls.values()]}
 
 
-def error_of(answer: Answer) -> tuple[int, str, str]:
+def error_of(answer: Answer) -> tuple[int, str, str | None]:
     error = answer.json()["error"]
     return answer.status, error["code"], error["param"]
 

@@ -16,7 +16,19 @@ from pydantic_ai.messages import (
 from pydantic_ai.models.openai import OpenAIChatModel
 from pydantic_ai.providers.openai import OpenAIProvider
 
-from tests.conformance.repertoire import BREAK_OFF, FIND, FOUND, REFUSE, STORY, TELL, THINK, THOUGHT
+from tests.conformance.repertoire import (
+    ASK_BAKER,
+    BREAK_OFF,
+    FIND,
+    FOUND,
+    MAP,
+    REFUSE,
+    SHOWN,
+    STORY,
+    TELL,
+    THINK,
+    THOUGHT,
+)
 from tests.support.endpoint import Endpoint
 
 pytestmark = pytest.mark.anyio
@@ -46,6 +58,23 @@ async def test_run_stream_piece_by_piece_with_usage(customer: Agent[None, str]) 
     assert len(pieces) == len(STORY.split(" "))
     assert "".join(pieces) == STORY
     assert (result.usage.input_tokens, result.usage.output_tokens) == (11, 7)
+
+
+async def test_usage_of_two_agents(customer: Agent[None, str]) -> None:
+    result = await customer.run(ASK_BAKER)
+    assert (result.usage.input_tokens, result.usage.output_tokens) == (33, 21)
+    async with customer.run_stream(ASK_BAKER) as streamed:
+        await streamed.get_output()
+    assert (streamed.usage.input_tokens, streamed.usage.output_tokens) == (33, 21)
+
+
+async def test_tools_of_an_agent_whose_model_is_an_agent(customer: Agent[None, str]) -> None:
+    @customer.tool_plain
+    def show_on_map(place: str) -> str:
+        return f"shown at {place}"
+
+    result = await customer.run(MAP)
+    assert result.output == SHOWN
 
 
 async def test_history_is_kept_by_the_client(customer: Agent[None, str]) -> None:

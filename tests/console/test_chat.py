@@ -51,7 +51,7 @@ def test_conversation_is_there_again_after_a_reload(visit: Visit) -> None:
     assert 'word="river", times=3 → river is in drawer 3.' in page.locator(".call").inner_text()
 
 
-def test_thoughts_are_folded(visit: Visit) -> None:
+def test_thoughts_are_folded_and_a_tool_shows_what_it_was_given_and_what_it_gave(visit: Visit) -> None:
     page = visit.open()
     visit.ask("think first")
     visit.until("done")
@@ -60,10 +60,6 @@ def test_thoughts_are_folded(visit: Visit) -> None:
     page.locator(".thinking summary").click()
     assert thoughts.inner_text().strip() == THOUGHT
     assert visit.answer() == "Hello."
-
-
-def test_tool_shows_what_it_was_given_and_what_it_gave(visit: Visit) -> None:
-    page = visit.open()
     visit.ask("tool please")
     visit.until("done")
     tool = page.locator(".call[data-status=done]")
