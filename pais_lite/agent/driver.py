@@ -179,8 +179,11 @@ class RunDriver:
         self._approved, self._denied = start.approved, start.denied
         try:
             async with self._begin(start) as run:
-                async for node in run:
+                # As `agent.run` does; `async for` looks up the run's state again and again between two nodes.
+                node = run.next_node
+                while run.result is None and not PydanticAgent.is_end_node(node):
                     await self._follow(run, node)
+                    node = await run.next(node)
         except exceptions.ContentFilterError:
             return Finished(output="", finish_reason="content_filter", usage=self._usage_so_far())
         except exceptions.OutputTokenLimitExceeded:
@@ -188,7 +191,7 @@ class RunDriver:
         result = run.result
         assert result is not None
         if isinstance(result.output, DeferredToolRequests):
-            return await self._pause(result.output, [*start.turn, *run.new_messages()], result.response)
+            return await self._pause(result.output, start, run.new_messages(), result.response)
         is_text = isinstance(result.output, str)
         output = result.output if is_text else to_json(result.output, fallback=str).decode()
         if self._request.output is not None and not self._outputs.replaced_by(self._request.output):
@@ -199,16 +202,20 @@ class RunDriver:
         return Finished(output=output, finish_reason=reason, usage=self._usage_so_far())
 
     async def _pause(
-        self, requests: DeferredToolRequests, messages: Sequence[ModelMessage], response: ModelResponse
+        self,
+        requests: DeferredToolRequests,
+        start: Start,
+        new_messages: Sequence[ModelMessage],
+        response: ModelResponse,
     ) -> Finished:
-        """Hand the calls that wait to the client; `messages` are those of the turn so far."""
+        """Hand the calls that wait to the client."""
         # A tool may have begun before it asked for approval; what it began is over.
         for waiting in requests.approvals:
             if begun := self._calls.pop(waiting.tool_call_id, None):
                 await self._emit(self._progress(begun[0], "completed", begun[1]))
         calls = await self._handover.finish(requests)
-        stored = turn_so_far(messages, self._handover.call_ids)
-        self._waiting = waiting_events(Pause(calls, stored), trace_ids())
+        messages = turn_so_far([*start.turn, *new_messages], self._handover.call_ids)
+        self._waiting = waiting_events(Pause(calls, messages, start.after, start.kept), trace_ids())
         return Finished(
             output=(response.text or "") if self._request.output is None else "",
             finish_reason="tool_calls",

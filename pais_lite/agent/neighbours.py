@@ -38,11 +38,14 @@ _LAST_WORDS_TIMEOUT = 5.0
 
 
 class Neighbours:
-    """The agents that live in one process. Their `names` are known before they are made, and move in one by one."""
+    """The agents that live in one process. Their `names` are known before they are made, and move in one by one.
 
-    def __init__(self, names: Collection[str], telemetry: Telemetry) -> None:
+    `telemetry` hears of their tasks; until a server says otherwise, nobody does.
+    """
+
+    def __init__(self, names: Collection[str]) -> None:
         self.names = names
-        self.telemetry = telemetry
+        self.telemetry = Telemetry()
         self._agents: dict[str, Agent] = {}
 
     def move_in(self, agent: "Agent") -> None:

@@ -10,7 +10,12 @@ __all__ = ["MemoryTurn", "Turn"]
 
 
 class Turn(ABC):
-    """What a run needs of the session that it answers. Opened once, then closed once, or again where closing failed."""
+    """What a run needs of the session that it answers. Opened once, then closed once, or again where closing failed.
+
+    It `is_exclusive` where no other run, on whichever replica, can write to the session between `open` and `close`.
+    """
+
+    is_exclusive: bool = False
 
     @abstractmethod
     async def open(self, event: MemoryEvent | None, context_limit: int) -> Sequence[MemoryEvent]:

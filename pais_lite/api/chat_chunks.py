@@ -25,7 +25,7 @@ from pais_lite.http import Response, error_body, error_response
 from pais_lite.http.sse import DONE, data_event
 from pais_lite.runs import RunRecord
 
-__all__ = ["ChatStream", "ChunkWriter", "completion_object", "failure_response"]
+__all__ = ["ChatStream", "ChunkWriter", "completion_object", "failure_response", "usage_object"]
 
 
 def completion_object(finished: Finished, record: RunRecord, *, model: str) -> dict[str, Any]:
