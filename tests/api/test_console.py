@@ -7,6 +7,7 @@ import zipfile
 from importlib.resources import files
 from pathlib import Path
 
+import anyio
 import pytest
 
 from pais_lite import AgentServer
@@ -150,3 +151,11 @@ def test_files_are_read_from_an_archive_too(tmp_path: Path) -> None:
     assert found.stdout.split() == [f"/console/{name}" for name in FILES if name != "index.html"], (
         found.stderr
     )
+
+
+async def test_server_that_stops_does_not_wait_for_a_console_to_hear_of_it() -> None:
+    server = mock_server("x")
+    assert (await ask(server, "GET", "/ready", headers={"x-observer": "console"})).status == 200
+    with anyio.fail_after(5):
+        await server.drain(linger=60)
+    assert (await ask(server, "GET", "/ready", headers={"x-observer": "console"})).status == 503
