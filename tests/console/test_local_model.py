@@ -38,5 +38,7 @@ def test_real_model_is_read_word_by_word(browsing: Browsing, local_server: Proce
     page.locator("#stop").click()
     visit.until("stopped")
     assert len(page.evaluate("[...window.lengths]")) >= 5
-    visit.ask("Thank you. Name a colour.")
+    visit.ask("Tell me another long story, about a colour.")
     page.locator(".turn:last-child .prose", has_text=re.compile(r"\w")).wait_for()
+    page.locator("#stop").click()
+    visit.until("stopped")
