@@ -166,11 +166,12 @@ class RunDriver:
         return Start(request.prompt, [*history, *request.preceding], context=[*before, first, *others])
 
     async def _resume_turn(self) -> Start:
-        await self._turn.open(None, 0)
+        events = await self._turn.open(None, 0)
         return await resume(
             self._request,
-            self._deps.memory,
+            events,
             self._turn,
+            self._deps.memory,
             context_limit=self._context_limit,
             own_tools=self._own_tools,
         )

@@ -57,20 +57,22 @@ class Start:
 
 async def resume(
     request: RunRequest,
-    memory: Memory,
+    events: Sequence[MemoryEvent],
     turn: Turn,
+    memory: Memory,
     *,
     context_limit: int,
     own_tools: Callable[[], Awaitable[Collection[str]]],
 ) -> Start:
     """Find the run that the answers in `request` belong to, and write down in the open `turn` that they came.
 
+    `events` are those of the session.
+
     Raises:
         InvalidRequest: no such call waits in the session, an answer is missing, or it is not what it has to be.
         Conflict: the calls were answered before.
     """
     answers = _by_call(request)
-    events = await memory.get_events(request.session_id)
     found = find_pause(events, answers.keys(), context_limit)
     if found is not None:
         return await _from_session(request, memory, turn, found, answers)

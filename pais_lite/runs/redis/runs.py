@@ -173,14 +173,14 @@ class RedisRuns(Runs):
         """Take the key for a new run, or follow the run that has it."""
         assert new.once is not None
         owner, key = new.request.owner, self._store.once_key(new.request.owner, new.once.key)
-        claim = f"{new.once.fingerprint} {new.run_id}"
+        claim = f"{new.run_id} {new.once.fingerprint}"
         deadline = anyio.current_time() + 2 * _CLAIM_SECONDS
         while True:
             async with translated():
                 held = text(await self._store.run_script(CLAIM, [key], claim, _CLAIM_SECONDS))
             if not held:
                 return None
-            fingerprint, _, run_id = held.partition(" ")
+            run_id, _, fingerprint = held.partition(" ")
             if fingerprint != new.once.fingerprint:
                 raise key_reused()
             try:
