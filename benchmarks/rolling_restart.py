@@ -20,6 +20,7 @@ from pathlib import Path
 import httpx2
 
 from benchmarks.load import Load, looking_after
+from tests.support.clients import http_client
 from tests.support.endpoint import ModelCall, model_endpoint
 from tests.support.processes import Process, running
 from tests.support.sockets import until
@@ -62,7 +63,7 @@ class Proxy:
         """Ask a replica again and again whether it is ready."""
         while True:
             try:
-                async with httpx2.AsyncClient(trust_env=False, timeout=2) as client:
+                async with http_client(timeout=2) as client:
                     answer = await client.get(f"http://127.0.0.1:{replica.port}/ready")
                 replica.ready = answer.status_code == 200
             except httpx2.TransportError:

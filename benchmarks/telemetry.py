@@ -21,12 +21,11 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from statistics import median
-from typing import Any
 
 __all__ = ["main", "work"]
 
 _ROOT = Path(__file__).parents[1]
-# Whatever checkout is measured, the program is this one.
+# Whatever checkout is measured, the program is this one; so it imports nothing of the benchmarks by name.
 _PROGRAM = f"import runpy; runpy.run_path({str(Path(__file__).resolve())!r})['work']()"
 _MORE_TOKENS = 200
 
@@ -34,42 +33,20 @@ _MORE_TOKENS = 200
 def work() -> None:
     """Be one of the measured processes: answer each line, `tokens requests`, with milliseconds of CPU per request."""
     import logging
+    import runpy
 
     from pydantic_ai import Agent
 
     from pais_lite import serve
 
+    post_chat = runpy.run_path(str(Path(__file__).parent / "servers" / "in_process.py"))["post_chat"]
     # The lines of a run cost what they cost; where they go is the same for all.
     logging.basicConfig(level=logging.INFO, filename=os.devnull)
     server = serve(Agent(name="measured"))
 
     async def request(tokens: int) -> None:
         body = {"stream": True, "messages": [{"role": "user", "content": str(tokens)}]}
-        data = json.dumps(body).encode()
-        messages: list[dict[str, Any]] = [{"type": "http.request", "body": data}]
-        left = asyncio.Event()
-
-        async def receive() -> dict[str, Any]:
-            if messages:
-                return messages.pop()
-            await left.wait()
-            return {"type": "http.disconnect"}
-
-        async def send(message: Any) -> None:
-            if message.get("status", 200) != 200:
-                raise RuntimeError(f"the server answered {message['status']}")
-
-        headers = [(b"content-type", b"application/json"), (b"content-length", str(len(data)).encode())]
-        scope = {
-            "type": "http",
-            "method": "POST",
-            "scheme": "http",
-            "path": "/v1/chat/completions",
-            "query_string": b"",
-            "root_path": "",
-            "headers": headers,
-        }
-        await server(scope, receive, send)
+        await post_chat(server, json.dumps(body).encode())
 
     async def serve_lines() -> None:
         for _ in range(20):

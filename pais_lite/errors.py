@@ -5,6 +5,8 @@ wrong and carries no secret, no address and no trace. Anything that is not a `Pa
 no more than that. Which HTTP status each one becomes is decided in `pais_lite.http.errors`, and nowhere else.
 """
 
+from typing import Self
+
 __all__ = [
     "CallerError",
     "ConfigurationError",
@@ -171,9 +173,17 @@ class ModelMisbehaved(DependencyError):
 
 
 class DelegationFailed(DependencyError):
-    """Another agent was asked and gave no answer."""
+    """Another agent was asked and gave no answer; `reason` is its own word for why, where it gave one."""
 
     code = "delegation_failed"
+    reason: str | None = None
+
+    @classmethod
+    def because(cls, what: str, reason: str | None) -> Self:
+        """Return the error with the other agent's word for what happened, which its message then ends with."""
+        error = cls(f"{what} ({reason})" if reason else what)
+        error.reason = reason
+        return error
 
 
 class PeerUnavailable(DelegationFailed):

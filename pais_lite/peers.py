@@ -1,7 +1,7 @@
 """Other agents and MCP servers that settings name, and the variables that speak of one of them each."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 __all__ = ["URL_EXPECTED", "Peer", "complete_peers", "maybe_http_url"]
@@ -11,7 +11,7 @@ URL_EXPECTED = "a URL that begins with http:// or https://, without a query"
 
 @dataclass(frozen=True, slots=True)
 class Peer:
-    """Another agent or an MCP server: the name by which it is known here, and where it is."""
+    """Another agent or an MCP server: the name by which it is known here, and where it is; no URL is this process."""
 
     name: str
     url: str
@@ -31,10 +31,13 @@ def complete_peers(
     values: Mapping[str, str],
     url_variable: str,
     key_variable: str | None,
+    *,
+    here: Collection[str] | None = (),
 ) -> tuple[tuple[Peer, ...], list[str]]:
     """Look up what variables of their own say of each peer; return the peers, and complaints about what is wrong.
 
-    `source` names the peers, `url_variable` and `key_variable` have a pair of braces where a name goes.
+    `source` names the peers, `url_variable` and `key_variable` have a pair of braces where a name goes. A peer that is
+    `here`, in this process, needs no URL, and neither does any while who is here is not known yet (`None`).
     """
     completed: list[Peer] = []
     complaints: list[str] = []
@@ -42,6 +45,9 @@ def complete_peers(
         url: str | None = peer.url
         if not url:
             variable = _find(url_variable, peer.name, values)
+            if variable is None and (here is None or peer.name in here):
+                completed.append(peer)
+                continue
             if variable is None:
                 wanted = _variables(url_variable, peer.name)[-1]
                 complaints.append(f"{source}: {peer.name!r} needs {wanted}, {URL_EXPECTED}")

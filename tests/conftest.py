@@ -29,9 +29,11 @@ def _bare_environment(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.
 
 @pytest.fixture(scope="session")
 def shared_valkey() -> Iterator[ValkeyServer]:
-    """One server for all tests that leave it running."""
-    with tempfile.TemporaryDirectory() as folder:
-        server = ValkeyServer(Path(folder), "--save", "")
+    """One server, on a port and a Unix socket, for all tests that leave it running."""
+    # Short, for the path of the socket.
+    with tempfile.TemporaryDirectory(prefix="valkey-", dir="/tmp") as directory:
+        path = Path(directory)
+        server = ValkeyServer(path, "--save", "", "--unixsocket", str(path / "redis.sock"))
         server.start()
         yield server
         server.kill()

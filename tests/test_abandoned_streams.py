@@ -6,12 +6,12 @@ import os
 from pathlib import Path
 
 import anyio
-import httpx2
 import pytest
 from pydantic_ai import Agent
 
 from pais_lite import AgentServer, serve
 from tests.support.asgi import ask, chat, exchange, make_scope
+from tests.support.clients import http_client
 from tests.support.endpoint import ModelCall, model_endpoint
 from tests.support.processes import pais_run
 from tests.support.sockets import until
@@ -96,7 +96,7 @@ async def test_hundred_abandoned_connections_leave_nothing_behind() -> None:
 
             async def one() -> None:
                 async with (
-                    httpx2.AsyncClient(trust_env=False, timeout=30) as client,
+                    http_client(timeout=30) as client,
                     client.stream("POST", f"{process.url}{CHAT}", json=chat(stream=True)) as answer,
                 ):
                     assert answer.status_code == 200

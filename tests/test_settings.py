@@ -1,5 +1,6 @@
 """The environment, read once."""
 
+import dataclasses
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,7 @@ from pais_lite import Settings
 from pais_lite.errors import ConfigurationError
 from pais_lite.peers import Peer
 from pais_lite.settings import ApiKey
+from pais_lite.settings.agents_own import AGENTS_OWN
 
 
 def test_defaults_are_those_of_the_contract() -> None:
@@ -188,3 +190,57 @@ def test_wrong_peers_are_named_with_what_was_expected(environ: dict[str, str], c
     with pytest.raises(ConfigurationError, match=complaint) as caught:
         Settings.load(environ, env_file=None)
     assert "geheim" not in str(caught.value)
+
+
+AGENTS = ("researcher", "my-writer")
+
+
+def test_an_agent_among_several_has_its_own_variables_in_front_of_those_of_all() -> None:
+    environ = {"MODEL_NAME": "small", "MODEL_TIMEOUT": "9", "MY_WRITER__MODEL_NAME": "large"}
+    writer, researcher = (
+        Settings.load(environ, env_file=None, agent=agent, agents=AGENTS)
+        for agent in ("my-writer", "researcher")
+    )
+    assert (writer.model_name, writer.model_timeout) == ("large", 9.0)
+    assert (researcher.model_name, researcher.model_timeout) == ("small", 9.0)
+
+
+def test_an_agents_own_variable_is_read_from_the_env_file_and_named_in_complaints(tmp_path: Path) -> None:
+    env_file = tmp_path / ".env"
+    env_file.write_text("RESEARCHER__MODEL_TIMEOUT=soon\n")
+    with pytest.raises(ConfigurationError, match="RESEARCHER__MODEL_TIMEOUT: 'soon' is not a number"):
+        Settings.load({}, env_file=env_file, agent="researcher", agents=AGENTS)
+
+
+def test_a_peer_of_the_same_process_needs_no_url_and_another_does() -> None:
+    environ = {"PEER_AGENTS": "my-writer,clerk", "PEER_AGENT_CLERK_CARD_URL": "http://clerk"}
+    settings = Settings.load(environ, env_file=None, agents=AGENTS)
+    assert settings.sub_agents == (Peer("my-writer", ""), Peer("clerk", "http://clerk"))
+    with pytest.raises(ConfigurationError, match="'clark' needs PEER_AGENT_CLARK_CARD_URL"):
+        Settings.load({"PEER_AGENTS": "my-writer,clark"}, env_file=None, agents=AGENTS)
+    assert Settings.load({"PEER_AGENTS": "clark"}, env_file=None, agents=None).sub_agents == (
+        Peer("clark", ""),
+    )
+
+
+@pytest.mark.parametrize(
+    ("environ", "agents", "complaint"),
+    [
+        (
+            {"RESEARCHER__MAX_CONCURRENT_RUNS": "1"},
+            AGENTS,
+            "RESEARCHER__MAX_CONCURRENT_RUNS: there is one MAX_CONCURRENT_RUNS for all",
+        ),
+        ({"MY_WRITER__MODEL": "m"}, AGENTS, "MY_WRITER__MODEL: there is no setting MODEL"),
+        ({}, ("a-b", "a_b"), "'a-b' and 'a_b' would have the same variables, A_B__"),
+    ],
+)
+def test_what_an_agent_cannot_set_for_itself_is_named(
+    environ: dict[str, str], agents: tuple[str, ...], complaint: str
+) -> None:
+    with pytest.raises(ConfigurationError, match=complaint):
+        Settings.load(environ, env_file=None, agents=agents)
+
+
+def test_what_an_agent_can_set_for_itself_are_settings() -> None:
+    assert {field.name for field in dataclasses.fields(Settings)} >= AGENTS_OWN

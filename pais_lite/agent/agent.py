@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-import secrets
 from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any, Self
 
@@ -13,14 +12,17 @@ from pydantic_ai.toolsets import AbstractToolset
 from pais_lite.agent.card import AgentCard, AgentSkill
 from pais_lite.agent.driver import RunDriver
 from pais_lite.agent.messages import read_conversation
+from pais_lite.agent.neighbours import Neighbours
+from pais_lite.agent.outputs import OutputTypes
+from pais_lite.agent.pause import new_session_id
 from pais_lite.agent.remote import RemoteTools
 from pais_lite.agent.request import RunRequest
 from pais_lite.agent.run import Run
 from pais_lite.agent.tools import ToolInspector
 from pais_lite.agent.turn import MemoryTurn, Turn
-from pais_lite.delegation import TASK_DELEGATION, RemoteAgent, check_chain
+from pais_lite.delegation import TASK_DELEGATION, SubAgent, check_chain
 from pais_lite.deps import AgentDeps, DelegationScope
-from pais_lite.errors import ConfigurationError, InvalidRequest, PaisError, ServerDraining
+from pais_lite.errors import ConfigurationError, PaisError, ServerDraining
 from pais_lite.events import Failed, Finished, RunEvent, TextDelta
 from pais_lite.memory import LocalMemory, Memory, NullMemory
 from pais_lite.models import resolve_model
@@ -52,7 +54,7 @@ class Agent:
         instructions: str = "You are a helpful agent",
         description: str = "Agent",
         memory: Memory | None = None,
-        sub_agents: Sequence[RemoteAgent] | None = None,
+        sub_agents: Sequence[SubAgent] | None = None,
         mcp_servers: Sequence[AbstractToolset[Any] | str] | None = None,
         max_steps: int = 5,
         memory_context_limit: int = 6,
@@ -83,18 +85,23 @@ class Agent:
         name: str,
         memory: Memory,
         settings: Settings,
-        sub_agents: Sequence[RemoteAgent] | None = None,
+        sub_agents: Sequence[SubAgent | str] | None = None,
         mcp_servers: Sequence[AbstractToolset[Any] | str] | None = None,
+        neighbours: Neighbours | None = None,
     ) -> Self:
         """Wrap a user's agent, which is never changed: all that a run needs is given to that run.
 
+        With `neighbours`, it is one of them, and a sub-agent may be another of them, given by name.
+
         Raises:
-            ConfigurationError: no model can be found, the agent's `deps_type` cannot be made, or two tools have the
-                same name.
+            ConfigurationError: no model can be found, the agent's `deps_type` cannot be made, two tools have the
+                same name, or a neighbour is not there.
         """
         self = cls.__new__(cls)
-        remote = RemoteTools(agent, settings, sub_agents, mcp_servers)
+        remote = RemoteTools(agent, settings, sub_agents, mcp_servers, neighbours)
         self._set_up(agent, name=name, model=None, memory=memory, settings=settings, remote=remote)
+        if neighbours is not None:
+            neighbours.move_in(self)
         return self
 
     def _set_up(
@@ -108,13 +115,14 @@ class Agent:
         remote: RemoteTools,
     ) -> None:
         self.name = name
-        self.description = settings.agent_description
+        self.description = _description_of(agent, settings)
         self.memory = memory if settings.memory_enabled else NullMemory(app_name=name)
         self._agent = agent
         self._settings = settings
         self._models = resolve_model(model, settings, own_model=agent.model)
         self._deps_type = _deps_type_of(agent)
         self._remote = remote
+        self._outputs = OutputTypes(agent)
         inspection = self._deps(
             "inspection", NullMemory(app_name=name), DelegationScope(agent=name, inspecting=True)
         )
@@ -122,7 +130,7 @@ class Agent:
         self._runs: set[Run] = set()
 
     @property
-    def sub_agents(self) -> Sequence[RemoteAgent]:
+    def sub_agents(self) -> Sequence[SubAgent]:
         """The agents that this one may delegate to, reachable or not."""
         return self._remote.sub_agents
 
@@ -152,6 +160,8 @@ class Agent:
                 max_steps=self._settings.agentic_loop_max_steps,
                 context_limit=self._settings.memory_context_limit,
                 run=run,
+                outputs=self._outputs,
+                own_tools=self._own_tools,
             )
             return await driver.drive()
 
@@ -264,15 +274,14 @@ class Agent:
     def _read_message(
         self, message: str | Sequence[Mapping[str, Any]], session_id: str | None, stream: bool
     ) -> RunRequest:
-        own_session = session_id or f"session_{secrets.token_hex(16)}"
+        own_session = session_id or new_session_id()
         if isinstance(message, str):
             history = None if session_id else ()
             return RunRequest(prompt=message, session_id=own_session, history=history, stream=stream)
-        conversation = read_conversation(message)
-        if conversation.prompt is None:
-            raise InvalidRequest("the last of the messages has to be a user's turn", param="messages")
+        conversation = read_conversation(message, in_session=session_id is not None)
         return RunRequest(
-            prompt=conversation.prompt,
+            prompt=conversation.prompt or "",
+            tool_results=conversation.results,
             session_id=own_session,
             history=None if session_id else conversation.history,
             instructions=conversation.instructions,
@@ -280,10 +289,20 @@ class Agent:
             stream=stream,
         )
 
+    async def _own_tools(self) -> set[str]:
+        return {tool.name for tool in await self._inspector.tools()}
+
     def _deps(self, session_id: str, memory: Memory, scope: DelegationScope) -> AgentDeps:
         deps = self._deps_type(session_id=session_id, memory=memory)
         deps.delegation = scope
         return deps
+
+
+def _description_of(agent: PydanticAgent[Any, Any], settings: Settings) -> str:
+    """Return what the settings say of the agent, or else what it says of itself."""
+    own = agent.description
+    unset = settings.agent_description == Settings().agent_description
+    return own if unset and isinstance(own, str) and own else settings.agent_description
 
 
 def _deps_type_of(agent: PydanticAgent[Any, Any]) -> type[AgentDeps]:

@@ -7,8 +7,9 @@ until then, pieces of text that pile up are joined, which keeps the log of a run
 import asyncio
 from collections.abc import Sequence
 
+from pais_lite.encoding import dump_json
 from pais_lite.errors import LogTruncated
-from pais_lite.events import Failed, Finished, RunEvent, TextDelta, ThinkingDelta
+from pais_lite.events import Failed, Finished, Progress, RunEvent, TextDelta, ThinkingDelta, ToolCallDelta
 
 __all__ = ["EventLog", "LogReader"]
 
@@ -70,7 +71,7 @@ class EventLog:
     def append(self, event: RunEvent) -> None:
         """Add an event at once. A `Finished` or a `Failed` ends the log."""
         text = event.text if isinstance(event, TextDelta | ThinkingDelta) else ""
-        weight = len(text) + _EVENT_WEIGHT
+        weight = _weight(event)
         if text and self.length - self._seen > _JOIN_AFTER and (joined := self._joined(event)) is not None:
             self._events[-1] = joined
             weight = len(text)
@@ -138,12 +139,22 @@ class EventLog:
         count = 0
         while count < forgettable and self._weight > MAX_LOG_WEIGHT * 3 // 4:
             event = self._events[count]
-            self._weight -= _EVENT_WEIGHT
-            if isinstance(event, TextDelta | ThinkingDelta):
-                self._weight -= len(event.text)
+            self._weight -= _weight(event)
             count += 1
         del self._events[:count]
         self._first += count
+
+
+def _weight(event: RunEvent) -> int:
+    match event:
+        case TextDelta(text=text) | ThinkingDelta(text=text) | ToolCallDelta(arguments=text):
+            return len(text) + _EVENT_WEIGHT
+        case Progress(delta=str() as text):
+            return len(text) + _EVENT_WEIGHT
+        case Progress(arguments=arguments, result=result) if arguments is not None or result is not None:
+            return len(dump_json([arguments, result])) + _EVENT_WEIGHT
+        case _:
+            return _EVENT_WEIGHT
 
 
 class LogReader:

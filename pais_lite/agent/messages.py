@@ -23,9 +23,10 @@ from pydantic_ai.messages import (
     UserPromptPart,
 )
 
+from pais_lite.agent.request import ToolResult
 from pais_lite.errors import InvalidRequest
 
-__all__ = ["Conversation", "read_conversation"]
+__all__ = ["Conversation", "WrongMessage", "read_conversation"]
 
 # Not a set: a role can be anything that JSON has, and a list has no hash.
 _USER_ROLES = ("user", "task-delegation")
@@ -35,22 +36,38 @@ _AUDIO_TYPES = {"wav": "audio/wav", "mp3": "audio/mpeg"}
 _TEXT_TYPE = re.compile(r"text/.+|.+[/+](json|xml)|application/(x-)?yaml|application/toml")
 
 
+class WrongMessage(InvalidRequest):
+    """The message at `place`, or the list as a whole, is not what it has to be; `what` says how."""
+
+    code = "invalid_messages"
+
+    def __init__(self, what: str, place: int | None = None) -> None:
+        where = "messages" if place is None else f"messages[{place}]"
+        super().__init__(f"{where}: {what}", param="messages")
+        self.what = what
+        self.place = place
+
+
 @dataclass(slots=True)
 class Conversation:
     """A message list, taken apart.
 
-    `prompt` is the content of the last message when that is a user's turn, else `None`; `history` is all before it,
-    without the system and developer messages, which are `instructions`.
+    `prompt` is the content of the last message, a user's turn, and `history` is all before it, without the system and
+    developer messages, which are `instructions`. A list that ends with results of tools has no `prompt`: the last ones are
+    `results`, and `history` ends with the turn of the model that called the tools, as far as it came along.
     """
 
     history: list[ModelMessage] = field(default_factory=list)
     instructions: str | None = None
     prompt: str | Sequence[UserContent] | None = None
     delegated: bool = False
+    results: list[ToolResult] = field(default_factory=list)
 
 
-def read_conversation(messages: object) -> Conversation:
+def read_conversation(messages: object, *, in_session: bool = False) -> Conversation:
     """Read a list of messages as `POST /v1/chat/completions` takes it.
+
+    With `in_session`, the results at its end may be all there is: the calls are in the session.
 
     Raises:
         InvalidRequest: it is no such list; the message says which entry is wrong, and how.
@@ -59,14 +76,16 @@ def read_conversation(messages: object) -> Conversation:
         raise _wrong("has to be a list with at least one message")
     conversation = Conversation()
     instructions: list[str] = []
-    calls: dict[str, str] = {}
-    unanswered: set[str] = set()
+    calls = _Calls()
     last = len(messages) - 1
+    trailing = last + 1
+    while trailing and _role(messages[trailing - 1]) == "tool":
+        trailing -= 1
     for place, message in enumerate(messages):
         if not isinstance(message, Mapping):
             raise _wrong("has to be an object", place)
         role = message.get("role")
-        if unanswered and role != "tool":
+        if calls.waiting and role != "tool":
             # A model endpoint would refuse such a history, and Pydantic AI does.
             raise _wrong("the results of the tool calls before it are missing", place)
         if role in ("system", "developer"):
@@ -78,17 +97,35 @@ def read_conversation(messages: object) -> Conversation:
             else:
                 conversation.history.append(ModelRequest(parts=[UserPromptPart(content)]))
         elif role == "assistant":
-            answer = _read_answer(message, place, calls)
-            unanswered = {part.tool_call_id for part in answer if isinstance(part, ToolCallPart)}
-            conversation.history.append(ModelResponse(parts=answer))
+            conversation.history.append(ModelResponse(parts=_read_answer(message, place, calls)))
+        elif role == "tool" and place >= trailing:
+            conversation.results.append(_read_result(message, place, calls, in_session=in_session))
         elif role == "tool":
-            result = _read_tool_result(message, place, calls)
-            unanswered.discard(result.tool_call_id)
-            conversation.history.append(ModelRequest(parts=[result]))
+            result = _read_result(message, place, calls)
+            name = calls.names[result.call_id]
+            returned = ToolReturnPart(name, result.content, tool_call_id=result.call_id)
+            conversation.history.append(ModelRequest(parts=[returned]))
         else:
             raise _wrong(f"role has to be one of {', '.join(_ROLES)}", place)
+    if calls.waiting:
+        raise _wrong(f"the result of the tool call {min(calls.waiting)!r} is missing")
+    if conversation.prompt is None and not conversation.results:
+        raise _wrong("the last one has to be a user's turn, or the results of tool calls")
     conversation.instructions = "\n\n".join(text for text in instructions if text) or None
     return conversation
+
+
+@dataclass(slots=True)
+class _Calls:
+    """The tool calls that were read so far: the names of all, and the ids of those whose results are still to come."""
+
+    names: dict[str, str] = field(default_factory=dict)
+    waiting: set[str] = field(default_factory=set)
+    answered: set[str] = field(default_factory=set)
+
+
+def _role(message: object) -> object:
+    return message.get("role") if isinstance(message, Mapping) else None
 
 
 def _read_user_content(content: object, place: int) -> str | list[UserContent]:
@@ -170,7 +207,7 @@ def _decode_base64(data: str, place: int) -> bytes:
         raise _wrong("the data of a part has to be base64", place) from exc
 
 
-def _read_answer(message: Mapping[str, Any], place: int, calls: dict[str, str]) -> list[ModelResponsePart]:
+def _read_answer(message: Mapping[str, Any], place: int, calls: _Calls) -> list[ModelResponsePart]:
     content = message.get("content")
     if content is None:
         content = message.get("refusal") or ""
@@ -185,7 +222,11 @@ def _read_answer(message: Mapping[str, Any], place: int, calls: dict[str, str]) 
                 "id": str() as call_id,
                 "function": {"name": str() as name, "arguments": str() as arguments},
             }:
-                calls[call_id] = name
+                if call_id in calls.waiting:
+                    raise _wrong(f"two tool calls have the id {call_id!r}", place)
+                calls.names[call_id] = name
+                calls.waiting.add(call_id)
+                calls.answered.discard(call_id)
                 parts.append(ToolCallPart(name, _checked_arguments(arguments, place), tool_call_id=call_id))
             case _:
                 raise _wrong("a tool call needs an id, and a function with name and arguments", place)
@@ -200,11 +241,19 @@ def _checked_arguments(arguments: str, place: int) -> str:
     return arguments or "{}"
 
 
-def _read_tool_result(message: Mapping[str, Any], place: int, calls: Mapping[str, str]) -> ToolReturnPart:
+def _read_result(
+    message: Mapping[str, Any], place: int, calls: _Calls, *, in_session: bool = False
+) -> ToolResult:
     call_id = message.get("tool_call_id")
-    if not isinstance(call_id, str) or call_id not in calls:
+    if not isinstance(call_id, str):
         raise _wrong("tool_call_id has to be the id of a tool call before it", place)
-    return ToolReturnPart(calls[call_id], _read_text(message.get("content"), place), tool_call_id=call_id)
+    if call_id in calls.answered:
+        raise _wrong(f"the tool call {call_id!r} has a result already", place)
+    if call_id not in calls.waiting and (calls.waiting or not in_session):
+        raise _wrong("tool_call_id has to be the id of a tool call before it", place)
+    calls.waiting.discard(call_id)
+    calls.answered.add(call_id)
+    return ToolResult(call_id=call_id, content=_read_text(message.get("content"), place))
 
 
 def _read_text(content: object, place: int) -> str:
@@ -223,6 +272,5 @@ def _read_text(content: object, place: int) -> str:
     raise _wrong("content has to be a string or a list of text parts", place)
 
 
-def _wrong(what: str, place: int | None = None) -> InvalidRequest:
-    where = "messages" if place is None else f"messages[{place}]"
-    return InvalidRequest(f"{where}: {what}", param="messages", code="invalid_messages")
+def _wrong(what: str, place: int | None = None) -> WrongMessage:
+    return WrongMessage(what, place)

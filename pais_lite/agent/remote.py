@@ -7,31 +7,34 @@ from typing import Any
 from pydantic_ai import Agent as PydanticAgent
 from pydantic_ai.toolsets import AbstractToolset, FunctionToolset
 
-from pais_lite.delegation import DelegationToolset, HttpClient, RemoteAgent
+from pais_lite.agent.neighbours import Neighbour, Neighbours
+from pais_lite.delegation import DelegationToolset, HttpClient, RemoteAgent, SubAgent
 from pais_lite.errors import ConfigurationError
 from pais_lite.mcp import McpTools, mcp_toolset
+from pais_lite.peers import Peer
 from pais_lite.settings import Settings
 
 __all__ = ["RemoteTools"]
 
 
 class RemoteTools:
-    """The sub-agents and MCP servers of one agent. Arguments win over the settings.
+    """The sub-agents and MCP servers of one agent. Arguments win over the settings; a name is a neighbour's.
 
     Raises:
-        ConfigurationError: two of them, or one and a tool of the agent's own, would be tools of the same name; or MCP
-            is asked for and not installed.
+        ConfigurationError: two of them, or one and a tool of the agent's own, would be tools of the same name; a
+            neighbour is not there; or MCP is asked for and not installed.
     """
 
     def __init__(
         self,
         agent: PydanticAgent[Any, Any],
         settings: Settings,
-        sub_agents: Sequence[RemoteAgent] | None = None,
+        sub_agents: Sequence[SubAgent | str] | None = None,
         mcp_servers: Sequence[AbstractToolset[Any] | str] | None = None,
+        neighbours: Neighbours | None = None,
     ) -> None:
-        agents = _agents_of(settings) if sub_agents is None else list(sub_agents)
-        self.sub_agents: Sequence[RemoteAgent] = agents
+        agents = _agents_of(settings, sub_agents, neighbours)
+        self.sub_agents: Sequence[SubAgent] = agents
         if mcp_servers is None:
             servers = {peer.name: mcp_toolset(peer.url, peer.name) for peer in settings.mcp_servers}
         else:
@@ -70,10 +73,18 @@ class RemoteTools:
         await asyncio.gather(*closing)
 
 
-def _agents_of(settings: Settings) -> list[RemoteAgent]:
+def _agents_of(
+    settings: Settings, given: Sequence[SubAgent | str] | None, neighbours: Neighbours | None
+) -> list[SubAgent]:
     http_client = HttpClient()
-    return [
-        RemoteAgent(
+
+    def neighbour(name: str) -> SubAgent:
+        if neighbours is None or name not in neighbours.names:
+            raise ConfigurationError(f"sub-agents: there is no agent {name!r} in this process")
+        return Neighbour(name, neighbours, timeout=settings.delegation_timeout)
+
+    def remote(peer: Peer) -> SubAgent:
+        return RemoteAgent(
             peer.name,
             peer.url,
             api_key=peer.api_key,
@@ -81,7 +92,14 @@ def _agents_of(settings: Settings) -> list[RemoteAgent]:
             timeout=settings.delegation_timeout,
             http_client=http_client,
         )
+
+    if given is not None:
+        return [neighbour(agent) if isinstance(agent, str) else agent for agent in given]
+    return [
+        remote(peer) if peer.url else neighbour(peer.name)
         for peer in settings.sub_agents
+        # What names all neighbours for all of them names each one for itself as well.
+        if peer.url or peer.name != settings.agent_name
     ]
 
 

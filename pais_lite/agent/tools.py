@@ -10,18 +10,28 @@ from pydantic_ai import Agent as PydanticAgent
 from pydantic_ai.messages import ModelMessage, ModelResponse
 from pydantic_ai.models.function import AgentInfo, FunctionModel
 from pydantic_ai.tools import ToolDefinition
-from pydantic_ai.toolsets import AbstractToolset
+from pydantic_ai.toolsets import AbstractToolset, FunctionToolset
 
 from pais_lite.deps import AgentDeps
 from pais_lite.telemetry import untraced
 
-__all__ = ["ToolInspector"]
+__all__ = ["ToolInspector", "needs_approval"]
 
 _log = logging.getLogger("pais_lite.agent")
 
 # A tool list changes when a server behind it does; asking again costs the start of a run.
 _FRESH_SECONDS = 30.0
 _INSPECTION_TIMEOUT = 5.0
+
+
+def needs_approval(agent: PydanticAgent[Any, Any], name: str) -> bool:
+    """Return whether a function of the agent declares that it needs approval. Others ask for it when they are called."""
+    return any(
+        isinstance(toolset, FunctionToolset)
+        and (tool := toolset.tools.get(name)) is not None
+        and tool.requires_approval
+        for toolset in agent.toolsets
+    )
 
 
 class _Seen(Exception):

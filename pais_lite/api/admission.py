@@ -75,6 +75,12 @@ class Admission:
         self._runs_of: Counter[str] = Counter()
         self._refused_until: dict[str, float] = {}
 
+    def begin_anew(self) -> None:
+        """Let runs begin again after a drain; who asked or was refused before counts for nothing any more."""
+        self.draining = False
+        self.readiness = Readiness()
+        self._refused_until.clear()
+
     def check(self, owner: str) -> None:
         """Raise what `enter` would raise now: there is no use in reading what is refused in the end."""
         if self.draining:

@@ -1,12 +1,12 @@
 """`GET /.well-known/agent.json` and `agent-card.json`: the agent card."""
 
-import hashlib
 from collections import OrderedDict
 from email.utils import formatdate
 
 from pais_lite.agent import Agent
 from pais_lite.api.call import Call
 from pais_lite.http import Response, json_response
+from pais_lite.http.negotiation import entity_tag, is_current
 
 __all__ = ["AgentCardRoute"]
 
@@ -17,20 +17,22 @@ _MAX_VERSIONS = 100
 
 
 class AgentCardRoute:
-    """The route, for one agent. Its URL is `public_url`, or else the one under which the client came."""
+    """The route, for one agent. Its URL is `public_url`, or else the one under which the client came, and then `base`."""
 
-    def __init__(self, agent: Agent, public_url: str | None) -> None:
+    def __init__(self, agent: Agent, public_url: str | None, base: str = "") -> None:
         self._agent = agent
         self._public_url = public_url
+        self._base = base
         # When each version of the card was first given out, by its tag.
         self._versions: OrderedDict[str, str] = OrderedDict()
 
     async def retrieve(self, call: Call) -> None:
         """Answer with the card, or that the one which the client has is still true."""
-        card = await self._agent.get_agent_card(self._public_url or call.request.base_url)
+        server = self._public_url or call.request.base_url
+        card = await self._agent.get_agent_card(f"{server}{self._base}")
         response = json_response(card.to_dict())
-        tag = f'"{hashlib.sha256(response.body).hexdigest()[:32]}"'
-        if (known := call.request.header("if-none-match")) is not None and _matches(known, tag):
+        tag = entity_tag(response.body)
+        if is_current(call.request.header("if-none-match"), tag):
             response = Response(304)
         call.reply.headers.update(
             {"cache-control": f"public, max-age={_MAX_AGE}", "etag": tag, "last-modified": self._since(tag)}
@@ -43,8 +45,3 @@ class AgentCardRoute:
         while len(self._versions) > _MAX_VERSIONS:
             self._versions.popitem(last=False)
         return since
-
-
-def _matches(known: str, tag: str) -> bool:
-    """Compare weakly, as `If-None-Match` does (RFC 9110, section 13.1.2)."""
-    return known.strip() == "*" or tag in (entry.strip().removeprefix("W/") for entry in known.split(","))

@@ -11,12 +11,16 @@ __all__ = ["Call", "Handler"]
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One request to one route, from a caller who may make it. `owner` owns what is stored for it."""
+    """One request to one route, from a caller who may make it. `owner` owns what is stored for it.
+
+    `route` is the pattern of the path that matched.
+    """
 
     request: Request
     reply: Reply
     params: Mapping[str, str]
     owner: str
+    route: str
 
     def limit(self, *, default: int, cap: int) -> int:
         """Return the `limit` of the query, at most `cap`.

@@ -7,17 +7,40 @@ for usage.
 
 from typing import Any
 
+from pais_lite.api.progress import progress_object
 from pais_lite.encoding import dump_json
-from pais_lite.events import Failed, Finished, Progress, RunEvent, TextDelta, ThinkingDelta, Usage
-from pais_lite.http import error_body
+from pais_lite.events import (
+    Failed,
+    Finished,
+    Progress,
+    RunEvent,
+    TextDelta,
+    ThinkingDelta,
+    Tokens,
+    ToolCallDelta,
+    ToolCallStarted,
+    Usage,
+)
+from pais_lite.http import Response, error_body, error_response
 from pais_lite.http.sse import DONE, data_event
 from pais_lite.runs import RunRecord
 
-__all__ = ["ChatStream", "ChunkWriter", "completion_object"]
+__all__ = ["ChatStream", "ChunkWriter", "completion_object", "failure_response", "usage_object"]
 
 
 def completion_object(finished: Finished, record: RunRecord, *, model: str) -> dict[str, Any]:
     """Return the whole answer of a request that did not ask for a stream."""
+    message: dict[str, Any] = {"role": "assistant", "content": finished.output, "refusal": None}
+    if finished.tool_calls:
+        message["content"] = finished.output or None
+        message["tool_calls"] = [
+            {
+                "id": call.call_id,
+                "type": "function",
+                "function": {"name": call.tool, "arguments": call.arguments},
+            }
+            for call in finished.tool_calls
+        ]
     return {
         "id": _completion_id(record),
         "object": "chat.completion",
@@ -26,13 +49,19 @@ def completion_object(finished: Finished, record: RunRecord, *, model: str) -> d
         "choices": [
             {
                 "index": 0,
-                "message": {"role": "assistant", "content": finished.output, "refusal": None},
+                "message": message,
                 "logprobs": None,
                 "finish_reason": finished.finish_reason,
             }
         ],
-        "usage": _usage_object(finished.usage),
+        "usage": usage_object(finished.usage),
     }
+
+
+def failure_response(failed: Failed) -> Response:
+    """Return the answer of a run that failed before anything was told; what it used is beside the error."""
+    fields = {} if failed.usage == Usage() else {"usage": usage_object(failed.usage)}
+    return error_response(failed.error, run_begun=True, **fields)
 
 
 class ChunkWriter:
@@ -62,26 +91,21 @@ class ChunkWriter:
         thought = dump_json(event.text)
         return self._delta(b'"reasoning_content":' + thought + b',"reasoning":' + thought)
 
+    def call_started(self, event: ToolCallStarted) -> bytes:
+        """Return the chunk that opens a call for the client, as yet without arguments."""
+        function = {"name": event.tool, "arguments": ""}
+        return self._call(
+            {"index": event.index, "id": event.call_id, "type": "function", "function": function}
+        )
+
+    def call_delta(self, event: ToolCallDelta) -> bytes:
+        """Return a chunk with a piece of a call's arguments."""
+        return self._call({"index": event.index, "function": {"arguments": event.arguments}})
+
     def progress(self, event: Progress) -> bytes:
         """Return a chunk without text, and with what a tool is doing in a field that clients leave alone."""
-        details: dict[str, Any] = {
-            "type": "progress",
-            "step": event.step,
-            "max_steps": event.max_steps,
-            "action": event.action,
-            "target": event.target,
-            "call_id": event.call_id,
-            "status": event.status,
-        }
-        if event.duration_ms is not None:
-            details["duration_ms"] = event.duration_ms
-        if event.delta is not None:
-            details["delta"] = event.delta
-        if event.path:
-            details["path"] = [{"agent": hop.agent, "call_id": hop.call_id} for hop in event.path]
-        return data_event(
-            self._delta_head + b'},"finish_reason":null}],"progress":' + dump_json(details) + b"}"
-        )
+        progress = dump_json(progress_object(event))
+        return data_event(self._delta_head + b'},"finish_reason":null}],"progress":' + progress + b"}")
 
     def finish(self, event: Finished) -> bytes:
         """Return the one chunk that says why the answer ended."""
@@ -89,7 +113,10 @@ class ChunkWriter:
 
     def usage(self, usage: Usage) -> bytes:
         """Return the chunk with the tokens of the run, for those who asked for it."""
-        return data_event(self._head + b',"choices":[],"usage":' + dump_json(_usage_object(usage)) + b"}")
+        return data_event(self._head + b',"choices":[],"usage":' + dump_json(usage_object(usage)) + b"}")
+
+    def _call(self, piece: dict[str, Any]) -> bytes:
+        return self._delta(b'"tool_calls":' + dump_json([piece]))
 
     def _delta(self, fields: bytes) -> bytes:
         return data_event(self._delta_head + fields + b'},"finish_reason":null}]}')
@@ -114,12 +141,18 @@ class ChatStream:
                 return writer.text(event)
             case ThinkingDelta():
                 return writer.thinking(event)
+            case ToolCallStarted():
+                return writer.call_started(event)
+            case ToolCallDelta():
+                return writer.call_delta(event)
             case Progress():
                 return writer.progress(event)
             case Finished(usage=usage):
                 return writer.finish(event) + (writer.usage(usage) if self._include_usage else b"") + DONE
-            case Failed(error=error):
-                return data_event(dump_json(error_body(error))) + DONE
+            case Failed(error=error, usage=usage):
+                # Beside the error no client looks for it, and some look for the error only where nothing is beside it.
+                price = writer.usage(usage) if self._include_usage and usage != Usage() else b""
+                return price + data_event(dump_json(error_body(error))) + DONE
 
 
 def _completion_id(record: RunRecord) -> str:
@@ -127,7 +160,15 @@ def _completion_id(record: RunRecord) -> str:
     return f"chatcmpl-{record.run_id.removeprefix('resp_')}"
 
 
-def _usage_object(usage: Usage) -> dict[str, Any]:
+def usage_object(usage: Usage) -> dict[str, Any]:
+    """Return the tokens of a run; `agents`, a field of ours, where others have worked for it."""
+    if not usage.agents:
+        return _tokens_object(usage)
+    agents = [{"agent": name, **_tokens_object(tokens)} for name, tokens in usage.agents]
+    return {**_tokens_object(usage), "agents": agents}
+
+
+def _tokens_object(usage: Tokens) -> dict[str, Any]:
     return {
         "prompt_tokens": usage.input_tokens,
         "completion_tokens": usage.output_tokens,

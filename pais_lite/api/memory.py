@@ -1,9 +1,12 @@
 """`/memory/…`: what is remembered, for its owner to see and to forget."""
 
+from typing import Any
+
+from pais_lite.agent.pause import PAUSE_KEY
 from pais_lite.api.call import Call
 from pais_lite.errors import NotFound
 from pais_lite.http import json_response
-from pais_lite.memory import Memory
+from pais_lite.memory import Memory, MemoryEvent
 
 __all__ = ["MemoryRoutes"]
 
@@ -44,7 +47,7 @@ class MemoryRoutes:
                 {
                     "agent": memory.app_name,
                     "session_id": session_id,
-                    "events": [event.to_dict() for event in events],
+                    "events": [_shown(event) for event in events],
                     "total": len(events),
                 }
             )
@@ -56,3 +59,10 @@ class MemoryRoutes:
         if not await self._memory.for_owner(call.owner).delete_session(session_id):
             raise NotFound("there is no such session", code="session_not_found", param="session_id")
         await call.reply.respond(json_response({"session_id": session_id, "deleted": True}))
+
+
+def _shown(event: MemoryEvent) -> dict[str, Any]:
+    """Return an event as it is shown, without what a run needs to go on: the agent's system prompt is in that."""
+    shown = event.to_dict()
+    shown["metadata"].pop(PAUSE_KEY, None)
+    return shown

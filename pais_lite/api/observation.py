@@ -5,10 +5,10 @@ from collections.abc import Sequence
 from types import TracebackType
 from typing import Self
 
-from pais_lite.agent import RunRequest
+from pais_lite.agent import RunRequest, run_outcome
 from pais_lite.api.call import Call
-from pais_lite.errors import PaisError, RunCancelled
-from pais_lite.events import Failed, Finished, RunEvent, TextDelta, ThinkingDelta, Usage
+from pais_lite.errors import RunCancelled
+from pais_lite.events import Failed, RunEvent, TextDelta, ThinkingDelta, ToolCallStarted
 from pais_lite.http import ClientDisconnected, error_response
 from pais_lite.runs import FollowedRun
 from pais_lite.telemetry import Outcome, ServedRequest, Telemetry
@@ -54,7 +54,7 @@ class ObservedRun:
     def saw(self, events: Sequence[RunEvent]) -> None:
         """Look for the first token among events that are about to be sent."""
         if self._span.waits_for_first_token and any(
-            isinstance(event, TextDelta | ThinkingDelta) for event in events
+            isinstance(event, TextDelta | ThinkingDelta | ToolCallStarted) for event in events
         ):
             self._span.first_token()
 
@@ -72,26 +72,11 @@ class ObservedRun:
         error = None if gone else raised
         if isinstance(ending, Failed) and not (left and isinstance(ending.error, RunCancelled)):
             error = ending.error
-        usage = Usage() if ending is None else ending.usage
-        return Outcome(
-            status=self._call.reply.status or _status_to_come(error),
-            finish_reason=ending.finish_reason if isinstance(ending, Finished) else None,
-            error=error,
-            error_type=None if error is None else _error_type(error),
-            client_left=left,
-            input_tokens=usage.input_tokens,
-            output_tokens=usage.output_tokens,
-            cached_tokens=usage.cached_tokens,
-            reasoning_tokens=usage.reasoning_tokens,
+        return run_outcome(
+            ending, error, status=self._call.reply.status or _status_to_come(error), client_left=left
         )
 
 
 def _status_to_come(error: BaseException | None) -> int | None:
     """Return what the server is going to answer to an exception that leaves the route."""
     return error_response(error).status if isinstance(error, Exception) else None
-
-
-def _error_type(error: BaseException) -> str:
-    """Return a word of few: the code of the class, for one error may carry the status of somebody else as its code."""
-    code = type(error).code if isinstance(error, PaisError) else None
-    return code or type(error).__qualname__

@@ -1,29 +1,35 @@
-"""`RemoteAgent`: another agent, reached over HTTP, and whether it can be reached at the moment."""
+"""`RemoteAgent`: another agent, reached over HTTP."""
 
 import asyncio
-import logging
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
-from contextvars import Context
 from typing import Any
 
 import httpx2
 
+from pais_lite.delegation import chain
 from pais_lite.delegation.profile import AgentProfile, find_places, maybe_profile, maybe_profile_of_models
+from pais_lite.delegation.stream import (
+    MAX_ANSWER_CHARACTERS,
+    AnswerFailed,
+    AnswerReader,
+    error_code,
+    read_completion,
+    read_usage,
+    waits_for_somebody,
+)
+from pais_lite.delegation.sub_agent import AnswerPart, AnswerUsage, SubAgent, Task
 from pais_lite.encoding import load_json
-from pais_lite.errors import ConfigurationError, PeerUnavailable
+from pais_lite.errors import ConfigurationError, DelegationFailed, PeerUnavailable
+from pais_lite.telemetry import outgoing_headers
 
 __all__ = ["HttpClient", "RemoteAgent"]
 
-_log = logging.getLogger("pais_lite.delegation")
-
-# How long what was learnt is taken for true before it is looked up again, beside a request and not before it.
-_FRESH_SECONDS = 60.0
-# Pauses between looks for an agent that is away: soon at first, since most are away for a restart.
-_FIRST_PAUSE = 0.25
-_LONGEST_PAUSE = 10.0
 # No honest card is longer.
 _MAX_CARD_BYTES = 1024 * 1024
+# An answer that comes whole: its text, each character escaped, and what is around it.
+_MAX_BODY_BYTES = 8 * MAX_ANSWER_CHARACTERS
+_MAX_ERROR_BYTES = 64 * 1024
 
 
 class HttpClient:
@@ -46,7 +52,7 @@ class HttpClient:
             await client.aclose()
 
 
-class RemoteAgent:
+class RemoteAgent(SubAgent):
     """Another agent: a server like this one, any that has an agent card and the OpenAI API, or the API alone.
 
     `card_url` is its base URL, or that of its card. `api_key` goes along as a bearer key. What it is and can is
@@ -69,40 +75,17 @@ class RemoteAgent:
     ) -> None:
         if not card_url.startswith(("http://", "https://")):
             raise ConfigurationError(f"agent {name!r}: its URL has to begin with http:// or https://")
-        self.name = name
+        super().__init__(name, timeout=timeout)
         self.card_url = card_url
-        self.timeout = timeout
-        self.profile: AgentProfile | None = None
         self._places = find_places(card_url)
         self._headers = {"authorization": f"Bearer {api_key}"} if api_key else {}
         self._discovery_timeout = discovery_timeout
         self._http = http_client or HttpClient()
-        self._looking: asyncio.Task[None] | None = None
-        self._looked = asyncio.Event()
-        self._fresh_until = 0.0
-
-    def watch(self) -> None:
-        """See to it, in the background, that what is known of the agent is true. Costs nothing while it is."""
-        if self._looking is None or self._looking.done():
-            loop = asyncio.get_running_loop()
-            if self.profile is None or loop.time() >= self._fresh_until:
-                # In a context of its own: it does not belong to the request that happened to come first.
-                self._looking = loop.create_task(self._look(), context=Context())
 
     @property
-    def was_looked_for(self) -> bool:
-        """Whether the agent has been looked for, found or not."""
-        return self._looked.is_set()
-
-    async def first_look(self) -> None:
-        """Wait until the agent has been looked for once, found or not; at most the time that discovery may take."""
-        self.watch()
-        await self._looked.wait()
-
-    def lost(self) -> None:
-        """Take note that the agent could not be reached: it counts as away until it has been found again."""
-        self.profile = None
-        self.watch()
+    def place(self) -> str:
+        """Its URL, as it was given."""
+        return self.card_url
 
     async def discover(self) -> AgentProfile:
         """Look the agent up.
@@ -122,8 +105,38 @@ class RemoteAgent:
             raise PeerUnavailable("there is neither an agent card nor a list of models")
         return models
 
+    async def hand_over(
+        self, task: Task, profile: AgentProfile, tell: Callable[[AnswerPart], Awaitable[None]]
+    ) -> str:
+        """Send a chat request and read its answer; see `SubAgent`.
+
+        Cancelling it closes the connection, by which the other side knows to stop as well.
+        """
+        body: dict[str, Any] = {
+            "model": profile.model,
+            "messages": task.messages(role="task-delegation" if profile.takes_delegations else "user"),
+            "stream": task.stream,
+        }
+        if task.stream:
+            body["stream_options"] = {"include_usage": True}
+        async with self._post(body, _headers(task)) as response:
+            if response.status_code != 200:
+                error = await _read(response, _MAX_ERROR_BYTES)
+                await tell(AnswerUsage(read_usage(error)))
+                raise _refusal(response.status_code, error)
+            if response.headers.get("content-type", "").startswith("text/event-stream"):
+                return await _follow(response, tell)
+            answer = await _read(response, _MAX_BODY_BYTES)
+            await tell(AnswerUsage(read_usage(answer)))
+            return read_completion(answer)
+
+    async def aclose(self) -> None:
+        """Stop looking and close the connections; using the agent again opens both again."""
+        await super().aclose()
+        await self._http.aclose()
+
     @asynccontextmanager
-    async def post(
+    async def _post(
         self, body: Mapping[str, Any], headers: Mapping[str, str]
     ) -> AsyncIterator[httpx2.Response]:
         """Send a chat request; the response, of any status, is open for as long as the block lasts.
@@ -143,41 +156,6 @@ class RemoteAgent:
                 yield response
         except (httpx2.HTTPError, httpx2.InvalidURL) as exc:
             raise PeerUnavailable("it could not be reached, or broke off") from exc
-
-    async def aclose(self) -> None:
-        """Stop looking and close the connections; using the agent again opens both again."""
-        looking, self._looking = self._looking, None
-        if looking is not None:
-            looking.cancel()
-            await asyncio.wait([looking])
-        self._fresh_until = 0.0
-        await self._http.aclose()
-
-    async def _look(self) -> None:
-        try:
-            await self._look_until_found()
-        finally:
-            # Whatever happened: runs wait for it.
-            self._looked.set()
-
-    async def _look_until_found(self) -> None:
-        pause = _FIRST_PAUSE
-        while True:
-            try:
-                profile = await self.discover()
-            except PeerUnavailable as exc:
-                if self.profile is not None or not self._looked.is_set():
-                    _log.warning("agent %s is left out until it is found: %s", self.name, exc)
-                self.profile = None
-                self._looked.set()
-                await asyncio.sleep(pause)
-                pause = min(pause * 2, _LONGEST_PAUSE)
-                continue
-            if self.profile is None:
-                _log.info("agent %s is found", self.name)
-            self.profile = profile
-            self._fresh_until = asyncio.get_running_loop().time() + _FRESH_SECONDS
-            return
 
     async def _get(self, url: str) -> object:
         """Return the JSON at `url`, `None` where there is something else or nothing."""
@@ -201,3 +179,55 @@ class RemoteAgent:
             return load_json(data)
         except (ValueError, RecursionError):
             return None
+
+
+def _headers(task: Task) -> dict[str, str]:
+    headers = {
+        **outgoing_headers(),
+        "x-request-timeout": f"{task.seconds:.3f}",
+        # Whatever its own setting is: nobody is left to read the answer.
+        "x-on-disconnect": "cancel",
+    }
+    if task.chain:
+        headers[chain.CHAIN_HEADER] = chain.write_chain(task.chain)
+    return headers
+
+
+async def _follow(response: httpx2.Response, tell: Callable[[AnswerPart], Awaitable[None]]) -> str:
+    """Read a stream to its end, and pass on what comes."""
+    reader = AnswerReader()
+    try:
+        async for data in response.aiter_bytes():
+            for event in reader.feed(data):
+                if isinstance(event, AnswerFailed):
+                    raise DelegationFailed.because("it failed while it worked on the task", event.code)
+                await tell(event)
+    finally:
+        await tell(AnswerUsage(reader.usage))
+    if not reader.ended:
+        raise PeerUnavailable("it broke off in the middle of its answer")
+    if reader.waits:
+        raise waits_for_somebody()
+    return reader.text
+
+
+def _refusal(status: int, body: bytes) -> DelegationFailed:
+    """Return what a status other than 200 means. The answer's own words may hold anything and stay here."""
+    code = error_code(body)
+    if status in (401, 403):
+        return DelegationFailed("it refused our key")
+    if status == 429 or code == "server_shutdown":
+        return DelegationFailed("it is too busy at the moment")
+    return DelegationFailed.because(f"it answered with status {status}", code)
+
+
+async def _read(response: httpx2.Response, limit: int) -> bytes:
+    """Return the whole body; raises `DelegationFailed` for one that is longer than any should be."""
+    pieces: list[bytes] = []
+    size = 0
+    async for piece in response.aiter_bytes():
+        size += len(piece)
+        if size > limit:
+            raise DelegationFailed("its answer is too long")
+        pieces.append(piece)
+    return b"".join(pieces)

@@ -12,7 +12,7 @@ from pydantic_core import SchemaValidator, core_schema
 
 from pais_lite.delegation.delegation import Delegation
 from pais_lite.delegation.profile import AgentProfile
-from pais_lite.delegation.remote_agent import RemoteAgent
+from pais_lite.delegation.sub_agent import SubAgent
 from pais_lite.deps import AgentDeps, DelegationScope
 from pais_lite.errors import ConfigurationError
 
@@ -23,7 +23,7 @@ _PREFIX = "delegate_to_"
 _MAX_TOOL_NAME = 64
 # Asked again in the same run, an agent that ran out of steps runs out of them again: agents that only ever delegate
 # would otherwise multiply their steps with every level.
-_FINAL_CODES = frozenset({"max_steps_exceeded"})
+_FINAL_REASONS = frozenset({"max_steps_exceeded"})
 _PARAMETERS: dict[str, Any] = {
     "type": "object",
     "properties": {
@@ -59,8 +59,8 @@ class DelegationToolset(AbstractToolset[Any]):
         ConfigurationError: two agents would have tools of the same name.
     """
 
-    def __init__(self, agents: Sequence[RemoteAgent], *, id: str | None = "delegation") -> None:  # noqa: A002
-        self.agents: Mapping[str, RemoteAgent] = {tool_name(agent.name): agent for agent in agents}
+    def __init__(self, agents: Sequence[SubAgent], *, id: str | None = "delegation") -> None:  # noqa: A002
+        self.agents: Mapping[str, SubAgent] = {tool_name(agent.name): agent for agent in agents}
         if len(self.agents) != len(agents):
             names = ", ".join(sorted(agent.name for agent in agents))
             raise ConfigurationError(f"sub-agents: two of {names} would be tools of the same name")
@@ -155,7 +155,7 @@ class _ToolsOfRun(AbstractToolset[Any]):
             return Delegation.not_tried(self._agents[name], self._spent[name])
         delegation = Delegation(self._agents[name], self._profiles[name], self._scope)
         answer = await delegation.perform(tool_args["task"], ctx)
-        if delegation.code in _FINAL_CODES:
+        if delegation.reason in _FINAL_REASONS:
             self._spent[name] = "it ran out of steps before, so it is not asked again"
         return answer
 

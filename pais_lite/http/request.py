@@ -19,6 +19,8 @@ BODY_TIMEOUT = 30.0
 MIN_BYTES_PER_SECOND = 1000
 # What is thrown away of a body that nobody wanted, before the connection is given up with it.
 MAX_DISCARDED_BYTES = 64 * 1024 * 1024
+# In the place of a body that has not been read: any value of JSON, `None` included, may be one that has.
+_UNREAD = object()
 
 
 class BodyBudget:
@@ -67,6 +69,7 @@ class Request:
         self.has_disconnected = False
         self._body_ended = False
         self._headers: dict[bytes, bytes] | None = None
+        self._json: Any = _UNREAD
 
     def header(self, name: str) -> str | None:
         """Return the first header of that lower-case name, `None` where there is none."""
@@ -89,6 +92,12 @@ class Request:
             name, port = self.server or ("localhost", None)
             host = f"{name}:{port}" if port else name
         return f"{self.scheme}://{host}{self.root_path}"
+
+    @property
+    def sent_path(self) -> str:
+        """The path as the client sent it: escaped, and with the prefix under which the application is mounted."""
+        sent: bytes = self._scope.get("raw_path") or (self._scope["path"] or self.root_path or "/").encode()
+        return str(sent.partition(b"?")[0], "latin-1")
 
     async def read_body(self, limit: int) -> bytes:
         """Return the whole body, read in pieces.
@@ -131,10 +140,14 @@ class Request:
     async def read_json(self, limit: int) -> Any:
         """Return the body as JSON has it; of a key given twice, the last (RFC 8259, section 4, leaves that open).
 
+        It is read once; who asks again gets the same value.
+
         Raises:
             UnsupportedMediaType: the body says that it is something else, or that it is compressed.
             InvalidRequest: it is not JSON, not UTF-8, or nested deeper than 200 levels.
         """
+        if self._json is not _UNREAD:
+            return self._json
         media_type = (self.header("content-type") or "application/json").partition(";")[0].strip().lower()
         if media_type != "application/json" and not media_type.endswith("+json"):
             raise UnsupportedMediaType("the request's content type has to be application/json")
@@ -142,9 +155,10 @@ class Request:
             raise UnsupportedMediaType("the request's body has to come without a content encoding")
         body = await self.read_body(limit)
         try:
-            return from_json(body, allow_inf_nan=False)
+            self._json = from_json(body, allow_inf_nan=False)
         except ValueError as exc:
             raise InvalidRequest(_what_is_wrong_with(body, exc), code="invalid_json") from exc
+        return self._json
 
     async def discard_body(self) -> None:
         """Read what is left of the body and forget it.

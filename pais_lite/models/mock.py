@@ -1,14 +1,15 @@
 """`DEBUG_MOCK_RESPONSES`: a model that answers from a list, so that everything around a model can be tested.
 
-Each run gets a model of its own (`MockScript.new_model`), which starts at the first entry whatever runs beside it.
+Each run gets a model of its own (`MockScript.new_model`), which starts at the first entry whatever runs beside it. A
+run that goes on with a turn, when the client has answered its calls, starts where the turn had got to.
 """
 
 import json
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from pydantic_ai.messages import ModelMessage, ModelResponse, TextPart, ToolCallPart
+from pydantic_ai.messages import ModelMessage, ModelResponse, TextPart, ToolCallPart, UserPromptPart
 from pydantic_ai.models.function import AgentInfo, DeltaToolCall, DeltaToolCalls, FunctionModel
 
 from pais_lite.errors import ConfigurationError, MockResponsesExhausted
@@ -48,10 +49,13 @@ class MockScript:
         self._entries = tuple(_read_entry(number, response) for number, response in enumerate(responses))
 
     def new_model(self) -> FunctionModel:
-        """Return a model that answers one run from the first entry on."""
-        remaining = iter(self._entries)
+        """Return a model that answers one run, from the first entry on that the turn has not had."""
+        remaining: Iterator[_Entry] | None = None
 
-        def next_entry() -> _Entry:
+        def next_entry(messages: Sequence[ModelMessage]) -> _Entry:
+            nonlocal remaining
+            if remaining is None:
+                remaining = iter(self._entries[_answers_in_turn(messages) :])
             entry = next(remaining, None)
             if entry is None:
                 raise MockResponsesExhausted(
@@ -60,7 +64,7 @@ class MockScript:
             return entry
 
         async def answer(messages: list[ModelMessage], info: AgentInfo) -> ModelResponse:
-            entry = next_entry()
+            entry = next_entry(messages)
             text = [TextPart(entry.text)] if entry.text or not entry.calls else []
             calls = [ToolCallPart(call.name, call.arguments, tool_call_id=call.id) for call in entry.calls]
             return ModelResponse(parts=[*text, *calls])
@@ -68,7 +72,7 @@ class MockScript:
         async def stream(
             messages: list[ModelMessage], info: AgentInfo
         ) -> AsyncIterator[str | DeltaToolCalls]:
-            entry = next_entry()
+            entry = next_entry(messages)
             if not entry.text and not entry.calls:
                 yield ""
             for start in range(0, len(entry.text), _DELTA_CHARACTERS):
@@ -77,6 +81,17 @@ class MockScript:
                 yield {index: DeltaToolCall(call.name, call.arguments, tool_call_id=call.id)}
 
         return FunctionModel(answer, stream_function=stream, model_name="mock")
+
+
+def _answers_in_turn(messages: Sequence[ModelMessage]) -> int:
+    """Return how often the model has answered since the user last spoke."""
+    answers = 0
+    for message in messages:
+        if isinstance(message, ModelResponse):
+            answers += 1
+        elif any(isinstance(part, UserPromptPart) for part in message.parts):
+            answers = 0
+    return answers
 
 
 def _read_entry(number: int, response: str | Mapping[str, Any]) -> _Entry:

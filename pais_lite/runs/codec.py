@@ -12,7 +12,20 @@ from typing import Any
 from pais_lite import errors
 from pais_lite.encoding import dump_json, load_json
 from pais_lite.errors import PaisError, RunFailed
-from pais_lite.events import Failed, Finished, Hop, Progress, RunEvent, TextDelta, ThinkingDelta, Usage
+from pais_lite.events import (
+    Failed,
+    Finished,
+    Hop,
+    Progress,
+    RunEvent,
+    TextDelta,
+    ThinkingDelta,
+    Tokens,
+    ToolCall,
+    ToolCallDelta,
+    ToolCallStarted,
+    Usage,
+)
 
 __all__ = ["decode_event", "decode_events", "encode_event", "encode_events"]
 
@@ -49,15 +62,18 @@ def _to_json(event: RunEvent) -> list[Any]:
             told = {name: getattr(event, name) for name in _PROGRESS_FIELDS}
             path = [[hop.agent, hop.call_id] for hop in event.path]
             return ["progress", {**told, **({"path": path} if path else {})}]
+        case ToolCallStarted():
+            return ["call", {name: getattr(event, name) for name in _STARTED_FIELDS}]
+        case ToolCallDelta(index=index, arguments=arguments):
+            return ["arguments", index, arguments]
         case Finished():
-            return [
-                "finished",
-                {
-                    "output": event.output,
-                    "finish_reason": event.finish_reason,
-                    "usage": _usage_to_json(event.usage),
-                },
-            ]
+            told = {
+                "output": event.output,
+                "finish_reason": event.finish_reason,
+                "usage": _usage_to_json(event.usage),
+            }
+            calls = [{name: getattr(call, name) for name in _CALL_FIELDS} for call in event.tool_calls]
+            return ["finished", {**told, **({"tool_calls": calls} if calls else {})}]
         case Failed():
             return ["failed", {"error": _error_to_json(event.error), "usage": _usage_to_json(event.usage)}]
 
@@ -70,8 +86,16 @@ def _from_json(value: Any) -> RunEvent:
             return ThinkingDelta(text)
         case ["progress", dict(told)]:
             return _progress_from_json(told)
-        case ["finished", {"output": output, "finish_reason": reason, "usage": usage}]:
-            return Finished(output=output, finish_reason=reason, usage=_usage_from_json(usage))
+        case ["call", dict(told)]:
+            return ToolCallStarted(**{name: told[name] for name in _STARTED_FIELDS})
+        case ["arguments", int(index), str(arguments)]:
+            return ToolCallDelta(index, arguments)
+        case ["finished", {"output": output, "finish_reason": reason, "usage": usage, **others}]:
+            waiting: Any = others.get("tool_calls", ())
+            calls = [ToolCall(**{name: call[name] for name in _CALL_FIELDS}) for call in waiting]
+            return Finished(
+                output=output, finish_reason=reason, usage=_usage_from_json(usage), tool_calls=tuple(calls)
+            )
         case ["failed", {"error": error, "usage": usage}]:
             return Failed(error=_error_from_json(error), usage=_usage_from_json(usage))
         case _:
@@ -94,14 +118,28 @@ def _error_from_json(value: Mapping[str, str | None]) -> PaisError:
     return cls(value.get("message") or "", code=value.get("code"), param=value.get("param"))
 
 
-def _usage_to_json(usage: Usage) -> dict[str, int]:
-    return {name: getattr(usage, name) for name in _USAGE_FIELDS}
+def _usage_to_json(usage: Usage) -> dict[str, Any]:
+    agents = [[name, _tokens_to_json(tokens)] for name, tokens in usage.agents]
+    return {**_tokens_to_json(usage), **({"agents": agents} if agents else {})}
 
 
-def _usage_from_json(value: Mapping[str, int]) -> Usage:
+def _usage_from_json(value: Mapping[str, Any]) -> Usage:
+    agents = tuple(
+        (str(name), Tokens(**_tokens_from_json(tokens))) for name, tokens in value.get("agents", ())
+    )
+    return Usage(**_tokens_from_json(value), agents=agents)
+
+
+def _tokens_to_json(tokens: Tokens) -> dict[str, int]:
+    return {name: getattr(tokens, name) for name in _TOKEN_FIELDS}
+
+
+def _tokens_from_json(value: Mapping[str, Any]) -> dict[str, int]:
     # What a newer version counts besides is of no use here.
-    return Usage(**{name: value.get(name, 0) for name in _USAGE_FIELDS})
+    return {name: value.get(name, 0) for name in _TOKEN_FIELDS}
 
 
 _PROGRESS_FIELDS = tuple(field.name for field in fields(Progress) if field.name != "path")
-_USAGE_FIELDS = tuple(field.name for field in fields(Usage))
+_STARTED_FIELDS = tuple(field.name for field in fields(ToolCallStarted))
+_CALL_FIELDS = tuple(field.name for field in fields(ToolCall))
+_TOKEN_FIELDS = tuple(field.name for field in fields(Tokens))

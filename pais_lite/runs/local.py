@@ -250,7 +250,7 @@ class _QueuedTurn(Turn):
         self._inner = MemoryTurn(memory, session_id)
         self._holds = False
 
-    async def open(self, event: MemoryEvent, context_limit: int) -> Sequence[MemoryEvent]:
+    async def open(self, event: MemoryEvent | None, context_limit: int) -> Sequence[MemoryEvent]:
         await self._turns.take(self._session)
         self._holds = True
         return await self._inner.open(event, context_limit)

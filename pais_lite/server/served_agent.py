@@ -7,15 +7,16 @@ from typing import Any, Self
 from pydantic_ai import Agent as PydanticAgent
 from pydantic_ai.toolsets import AbstractToolset
 
-from pais_lite.agent import Agent
+from pais_lite.agent import Agent, Neighbours
 from pais_lite.api.admission import Admission
 from pais_lite.api.agent_card import AgentCardRoute
 from pais_lite.api.call import Handler
 from pais_lite.api.chat_completions import ChatCompletions
 from pais_lite.api.memory import MemoryRoutes
 from pais_lite.api.models import Models
+from pais_lite.api.responses import Responses
 from pais_lite.api.tools import Tools
-from pais_lite.delegation import RemoteAgent
+from pais_lite.delegation import SubAgent
 from pais_lite.errors import PaisError
 from pais_lite.http import Route
 from pais_lite.memory import LocalMemory, Memory, NullMemory, RedisMemory
@@ -23,7 +24,7 @@ from pais_lite.runs import LocalRuns, RedisRuns, Runs
 from pais_lite.settings import Settings
 from pais_lite.telemetry import Telemetry
 
-__all__ = ["ServedAgent"]
+__all__ = ["ServedAgent", "usable_name"]
 
 
 class ServedAgent:
@@ -41,11 +42,12 @@ class ServedAgent:
         settings: Settings,
         memory: Memory | None = None,
         *,
-        sub_agents: Sequence[RemoteAgent] | None = None,
+        sub_agents: Sequence[SubAgent | str] | None = None,
         mcp_servers: Sequence[AbstractToolset[Any] | str] | None = None,
+        neighbours: Neighbours | None = None,
     ) -> Self:
         """Wrap a Pydantic AI agent; what is not given is what the settings ask for."""
-        name = settings.agent_name or _usable_name(agent.name)
+        name = settings.agent_name or usable_name(agent.name)
         wrapped = Agent.serving(
             agent,
             name=name,
@@ -53,17 +55,27 @@ class ServedAgent:
             settings=settings,
             sub_agents=sub_agents,
             mcp_servers=mcp_servers,
+            neighbours=neighbours,
         )
         return cls(wrapped, settings)
 
-    def routes(self, admission: Admission, telemetry: Telemetry) -> list[Route[Handler]]:
-        """Return the routes of this agent, for a server that lets runs begin and tells of them in its own way."""
+    def routes(self, admission: Admission, telemetry: Telemetry, base: str = "") -> list[Route[Handler]]:
+        """Return the routes of this agent, for a server that lets runs begin and tells of them in its own way.
+
+        `base` is the path of the server below which the agent says that it is.
+        """
         agent, settings = self.agent, self.settings
         chat = ChatCompletions(agent, self.runs, settings, admission, telemetry)
-        models, memory = Models(agent.name), MemoryRoutes(agent.memory)
-        card = AgentCardRoute(agent, settings.agent_public_url)
+        responses = Responses(agent, self.runs, settings, admission, telemetry)
+        models, memory = Models([agent.name]), MemoryRoutes(agent.memory)
+        card = AgentCardRoute(agent, settings.agent_public_url, base)
         return [
             Route("POST", "/v1/chat/completions", chat.create),
+            Route("POST", "/v1/responses", responses.create),
+            Route("GET", "/v1/responses/{id}", responses.retrieve),
+            Route("DELETE", "/v1/responses/{id}", responses.delete),
+            Route("POST", "/v1/responses/{id}/cancel", responses.cancel),
+            Route("GET", "/v1/responses/{id}/input_items", responses.list_input_items),
             Route("GET", "/v1/models", models.list),
             Route("GET", "/v1/models/{id:path}", models.retrieve),
             Route("GET", "/.well-known/agent.json", card.retrieve),
@@ -89,7 +101,7 @@ class ServedAgent:
         await self.runs.aclose()
 
 
-def _usable_name(name: str | None) -> str:
+def usable_name(name: str | None) -> str:
     """Return the name of a Pydantic AI agent, which can be any text, as one that fits headers, keys and URLs."""
     return re.sub(r"[^A-Za-z0-9._-]+", "-", name or "").strip("-._")[:64] or "agent"
 

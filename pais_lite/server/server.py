@@ -1,7 +1,7 @@
 """`AgentServer`: the ASGI callable. It wires the floors below together and owns their lifetime."""
 
 import logging
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from time import perf_counter
 from typing import Any, Self
@@ -10,12 +10,11 @@ import anyio
 from pydantic_ai import Agent as PydanticAgent
 from pydantic_ai.toolsets import AbstractToolset
 
-from pais_lite.agent import Agent
+from pais_lite.agent import Agent, Neighbours
 from pais_lite.api.access_log import log_request
 from pais_lite.api.admission import Admission, InFlight
-from pais_lite.api.call import Call, Handler
-from pais_lite.api.probes import Probes
-from pais_lite.delegation import RemoteAgent
+from pais_lite.api.call import Call
+from pais_lite.delegation import SubAgent
 from pais_lite.errors import ServerDraining
 from pais_lite.http import (
     BodyBudget,
@@ -23,7 +22,6 @@ from pais_lite.http import (
     Reply,
     Request,
     Response,
-    Route,
     Router,
     error_response,
 )
@@ -32,7 +30,9 @@ from pais_lite.http.types import Receive, Scope, Send
 from pais_lite.memory import Memory
 from pais_lite.memory.base import DEFAULT_OWNER
 from pais_lite.server.guards import authenticate, discard_body, refuse
+from pais_lite.server.routes import all_routes, open_paths
 from pais_lite.server.served_agent import ServedAgent
+from pais_lite.server.several import SettingsOfSeveral, each_of
 from pais_lite.settings import Settings
 from pais_lite.telemetry import Telemetry
 
@@ -40,8 +40,8 @@ __all__ = ["AgentServer", "serve"]
 
 _log = logging.getLogger("pais_lite.server")
 
-# What anybody may ask without a key: probes, and what an agent says of itself to those who look for one.
-_OPEN_PATHS = frozenset({"/", "/health", "/ready", "/.well-known/agent.json", "/.well-known/agent-card.json"})
+# What traces call the service when it is several agents.
+_SERVICE = "agents"
 # How long a stream that the drain ended has for its last frame.
 _LAST_FRAME_TIMEOUT = 2.0
 # How many bodies of the largest size may be under way together; of those that people send, thousands fit.
@@ -49,20 +49,27 @@ _BODIES_AT_ONCE = 16
 
 
 class AgentServer:
-    """One agent behind HTTP, as an ASGI 3 application.
+    """One agent behind HTTP, or several, as an ASGI 3 application.
 
     It runs under any ASGI server whose event loop is asyncio, alone or mounted under a prefix. A host that sends
-    lifespan events has its resources closed at shutdown; one that does not may use `lifespan()`.
+    lifespan events has its resources closed at shutdown; one that does not may use `lifespan()`. `served` is what belongs
+    to each agent; guards, limits, telemetry and lifetime are common to all.
     """
 
-    def __init__(self, agent: Agent, settings: Settings, telemetry: Telemetry | None = None) -> None:
-        self._served = ServedAgent(agent, settings)
+    def __init__(
+        self,
+        agent: Agent | Sequence[ServedAgent],
+        settings: Settings,
+        telemetry: Telemetry | None = None,
+    ) -> None:
+        self.served = [ServedAgent(agent, settings)] if isinstance(agent, Agent) else list(agent)
         self.settings = settings
-        self.telemetry = telemetry or Telemetry.from_settings(settings, agent.name)
+        self.telemetry = telemetry or Telemetry.from_settings(settings, self.agent.name)
         self._admission = Admission(settings.max_concurrent_runs)
         self._requests = InFlight()
         self._bodies = BodyBudget(_BODIES_AT_ONCE * settings.max_request_bytes)
-        self._router = Router(self._routes())
+        self._router = Router(all_routes(self.served, self._admission, self.telemetry, settings))
+        self._open_paths = open_paths(self.served, settings)
 
     @classmethod
     def serving(
@@ -71,30 +78,56 @@ class AgentServer:
         settings: Settings,
         memory: Memory | None = None,
         *,
-        sub_agents: Sequence[RemoteAgent] | None = None,
+        sub_agents: Sequence[SubAgent] | None = None,
         mcp_servers: Sequence[AbstractToolset[Any] | str] | None = None,
     ) -> Self:
         """Make a server for a Pydantic AI agent; what is not given is what the settings ask for."""
         served = ServedAgent.wrapping(agent, settings, memory, sub_agents=sub_agents, mcp_servers=mcp_servers)
-        return cls(served.agent, settings)
+        return cls([served], settings)
+
+    @classmethod
+    def serving_several(
+        cls,
+        agents: Mapping[str, PydanticAgent[Any, Any]],
+        settings: SettingsOfSeveral,
+        memory: Mapping[str, Memory] | None = None,
+        *,
+        sub_agents: Mapping[str, Sequence[SubAgent | str]] | None = None,
+        mcp_servers: Mapping[str, Sequence[AbstractToolset[Any] | str]] | None = None,
+        telemetry: Telemetry | None = None,
+    ) -> Self:
+        """Make a server for Pydantic AI agents by their names; what is not given is what the settings ask for.
+
+        A sub-agent that is given as a name is another of the agents.
+        """
+        memories = each_of(agents, "memory", memory)
+        theirs = each_of(agents, "sub_agents", sub_agents)
+        tools = each_of(agents, "mcp_servers", mcp_servers)
+        neighbours = Neighbours(list(agents))
+        served = [
+            ServedAgent.wrapping(
+                agent,
+                settings.each[name],
+                memories.get(name),
+                sub_agents=theirs.get(name),
+                mcp_servers=tools.get(name),
+                neighbours=neighbours,
+            )
+            for name, agent in agents.items()
+        ]
+        service = next(iter(agents)) if len(agents) == 1 else _SERVICE
+        neighbours.telemetry = telemetry or Telemetry.from_settings(settings.server, service)
+        return cls(served, settings.server, neighbours.telemetry)
 
     @property
     def agent(self) -> Agent:
-        """The agent that is served."""
-        return self._served.agent
+        """The agent that is served; of several, the first."""
+        return self.served[0].agent
 
-    def _routes(self) -> list[Route[Handler]]:
-        routes = self._served.routes(self._admission, self.telemetry)
-        known = [f"{route.method} {route.path}" for route in routes]
-        probes = Probes(
-            self.agent.name, self.agent.memory, self._admission, [*known, "GET /health", "GET /ready"]
-        )
-        return [
-            Route("GET", "/health", probes.health),
-            Route("GET", "/ready", probes.ready),
-            Route("GET", "/", probes.index),
-            *routes,
-        ]
+    @property
+    def agents(self) -> Mapping[str, Agent]:
+        """All agents that are served, by name."""
+        return {served.agent.name: served.agent for served in self.served}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one ASGI connection: a request, or the host's lifespan."""
@@ -120,14 +153,16 @@ class AgentServer:
 
         A server may live again after that: what it needs is opened anew on first use.
         """
-        self._admission.draining = False
-        self._served.open()
+        self._admission.begin_anew()
+        for served in self.served:
+            served.open()
         try:
             yield
         finally:
             with anyio.CancelScope(shield=True):
                 await self.drain()
-                await self._served.close()
+                for served in self.served:
+                    await served.close()
                 await self.telemetry.aclose()
 
     async def drain(self, *, linger: float = 0.0) -> None:
@@ -145,7 +180,8 @@ class AgentServer:
                 with anyio.move_on_after(linger):
                     await self._admission.readiness.everybody_told()
         finally:
-            self._served.cancel_runs(ServerDraining("the server shut down before the run had its answer"))
+            for served in self.served:
+                served.cancel_runs(ServerDraining("the server shut down before the run had its answer"))
             with anyio.move_on_after(_LAST_FRAME_TIMEOUT, shield=True):
                 await self._requests.empty()
 
@@ -184,21 +220,23 @@ class AgentServer:
             return
         owner = (
             DEFAULT_OWNER
-            if request.path in _OPEN_PATHS
+            if request.path in self._open_paths
             else authenticate(request, self.settings.agent_api_keys)
         )
         match = self._router.find(request.method, request.path)
         if request.method != "POST" and request.announces_body:
             await discard_body(request)
-        await match.route.handler(Call(request, reply, match.params, owner))
+        await match.route.handler(Call(request, reply, match.params, owner, match.route.path))
 
 
 def serve(
-    agent: PydanticAgent[Any, Any],
+    agent: PydanticAgent[Any, Any] | Mapping[str, PydanticAgent[Any, Any]],
     *,
-    memory: Memory | None = None,
-    sub_agents: Sequence[RemoteAgent] | None = None,
-    mcp_servers: Sequence[AbstractToolset[Any] | str] | None = None,
+    memory: Memory | Mapping[str, Memory] | None = None,
+    sub_agents: Sequence[SubAgent] | Mapping[str, Sequence[SubAgent | str]] | None = None,
+    mcp_servers: Sequence[AbstractToolset[Any] | str]
+    | Mapping[str, Sequence[AbstractToolset[Any] | str]]
+    | None = None,
     **overrides: Any,
 ) -> AgentServer:
     """Wrap a Pydantic AI agent into a server, configured by the environment and, over it, by `overrides`.
@@ -207,8 +245,15 @@ def serve(
     not changed, so it can be served any number of times. `sub_agents` and `mcp_servers` take the place of those that
     the environment names.
 
+    A mapping of names to agents serves them all. Then `memory`, `sub_agents` and `mcp_servers` are mappings from these
+    names, a sub-agent may be given by name alone, and an override of one agent has its name in front:
+    `writer__model_name="…"`.
+
     Raises:
         ConfigurationError: a setting is wrong, or no model can be found.
     """
-    settings = Settings.load(**overrides)
-    return AgentServer.serving(agent, settings, memory, sub_agents=sub_agents, mcp_servers=mcp_servers)
+    # Which of the two kinds the arguments have to be, `each_of` finds out.
+    given: dict[str, Any] = {"memory": memory, "sub_agents": sub_agents, "mcp_servers": mcp_servers}
+    if isinstance(agent, Mapping):
+        return AgentServer.serving_several(agent, SettingsOfSeveral.load(list(agent), **overrides), **given)
+    return AgentServer.serving(agent, Settings.load(**overrides), **given)

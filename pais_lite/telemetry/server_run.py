@@ -35,19 +35,23 @@ class Signals:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServedRequest:
-    """A request that starts a run. `route` is the pattern that matched, `server` the address that was connected to."""
+    """A request that starts a run. `route` is the pattern that matched, `server` the address that was connected to.
 
-    method: str
-    route: str
-    path: str
-    scheme: str
-    http_version: str
-    headers: Sequence[tuple[bytes, bytes]]
-    server: tuple[str, int | None] | None
+    A run that another agent of the process asked for has `delegated_by`, that agent's name, and nothing of HTTP.
+    """
+
     agent: str
     model: str
     session_id: str
     stream: bool
+    method: str = ""
+    route: str = ""
+    path: str = ""
+    scheme: str = ""
+    http_version: str = ""
+    headers: Sequence[tuple[bytes, bytes]] = ()
+    server: tuple[str, int | None] | None = None
+    delegated_by: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,10 +147,14 @@ class ServerRun:
     def _write_line(self, outcome: Outcome, duration: float) -> None:
         request = self._request
         end = "client left" if outcome.client_left else outcome.error_type or outcome.finish_reason or "ended"
+        if request.delegated_by:
+            about: dict[str, Any] = {"delegated_by": request.delegated_by, "agent": request.agent}
+            what = f"task of {request.delegated_by} for {request.agent}"
+        else:
+            about = {"method": request.method, "route": request.route, "status": outcome.status}
+            what = f"{request.method} {request.route} {outcome.status or '-'}"
         fields: dict[str, Any] = {
-            "method": request.method,
-            "route": request.route,
-            "status": outcome.status,
+            **about,
             "duration_ms": round(duration * 1000, 1),
             "input_tokens": outcome.input_tokens,
             "output_tokens": outcome.output_tokens,
@@ -154,10 +162,8 @@ class ServerRun:
             "outcome": end,
         }
         _log.info(
-            "%s %s %s in %.1f ms, %d + %d tokens, session %s, %s",
-            request.method,
-            request.route,
-            outcome.status or "-",
+            "%s in %.1f ms, %d + %d tokens, session %s, %s",
+            what,
             duration * 1000,
             outcome.input_tokens,
             outcome.output_tokens,
@@ -174,13 +180,16 @@ def _request_attributes(request: ServedRequest) -> dict[str, AttributeValue]:
         "gen_ai.conversation.id": request.session_id,
         "gen_ai.request.model": request.model,
         "gen_ai.request.stream": request.stream,
-        "http.request.method": request.method,
-        "http.route": request.route,
-        "url.path": request.path,
-        "url.scheme": request.scheme,
-        "network.protocol.version": request.http_version,
         **_server_attributes(request),
     }
+    if not request.delegated_by:
+        attributes |= {
+            "http.request.method": request.method,
+            "http.route": request.route,
+            "url.path": request.path,
+            "url.scheme": request.scheme,
+            "network.protocol.version": request.http_version,
+        }
     for name, value in request.headers:
         if name.lower() == b"user-agent":
             attributes["user_agent.original"] = str(value, "latin-1")

@@ -1,6 +1,8 @@
 """Who gets a place when there are not enough."""
 
+import anyio
 import pytest
+from anyio.lowlevel import checkpoint
 
 from pais_lite.api import admission as admission_module
 from pais_lite.api.admission import Admission
@@ -71,3 +73,46 @@ async def test_draining_comes_first() -> None:
     for check in (admission.check, admission.enter):
         with pytest.raises(ServerDraining):
             check("alice")
+
+
+async def test_server_that_begins_anew_has_told_nobody_that_it_drains() -> None:
+    admission = Admission(1)
+    admission.draining = True
+    admission.readiness.asked(draining=True)
+    admission.begin_anew()
+    admission.check("alice")
+    admission.readiness.asked(draining=False)
+    told: list[str] = []
+
+    async def wait() -> None:
+        await admission.readiness.everybody_told()
+        told.append("now")
+
+    with anyio.fail_after(5):
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(wait)
+            for _ in range(3):
+                await checkpoint()
+            # Of this second drain, nobody has heard so far.
+            assert told == []
+            admission.readiness.asked(draining=True)
+    assert told == ["now"]
+
+
+async def test_server_that_begins_anew_waits_for_nobody_who_asked_before() -> None:
+    admission = Admission(1)
+    admission.readiness.asked(draining=False)
+    admission.begin_anew()
+    with anyio.fail_after(5):
+        await admission.readiness.everybody_told()
+
+
+async def test_who_was_refused_before_a_new_beginning_has_no_claim() -> None:
+    admission = Admission(1)
+    admission.enter("alice")
+    with pytest.raises(TooManyRuns):
+        admission.enter("bob")
+    admission.leave("alice")
+    admission.begin_anew()
+    admission.enter("alice")
+    assert admission.runs.count == 1

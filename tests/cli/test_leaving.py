@@ -5,10 +5,10 @@ from pathlib import Path
 from time import monotonic
 
 import anyio
-import httpx2
 import pytest
 
 from tests.support.asgi import chat
+from tests.support.clients import http_client
 from tests.support.processes import pais_run
 from tests.support.sockets import until
 
@@ -19,7 +19,7 @@ MOCK = {"DEBUG_MOCK_RESPONSES": '["hello"]'}
 
 async def test_probed_server_without_runs_stays_until_it_has_said_that_it_leaves(folder: Path) -> None:
     with pais_run(env=MOCK, cwd=folder) as process:
-        async with httpx2.AsyncClient(base_url=process.url, trust_env=False) as client:
+        async with http_client(process.url) as client:
             assert (await client.get("/ready")).status_code == 200
             process.popen.send_signal(signal.SIGTERM)
             with anyio.fail_after(20):
@@ -36,7 +36,7 @@ async def test_probed_server_without_runs_stays_until_it_has_said_that_it_leaves
 
 async def test_server_that_nobody_probes_leaves_at_once(folder: Path) -> None:
     with pais_run(env=MOCK, cwd=folder) as process:
-        async with httpx2.AsyncClient(base_url=process.url, trust_env=False) as client:
+        async with http_client(process.url) as client:
             assert (await client.get("/health")).status_code == 200
         began = monotonic()
         assert process.stop() == 0
@@ -45,7 +45,7 @@ async def test_server_that_nobody_probes_leaves_at_once(folder: Path) -> None:
 
 async def test_operator_in_a_hurry_does_not_wait_for_probes(folder: Path) -> None:
     with pais_run(env=MOCK, cwd=folder) as process:
-        async with httpx2.AsyncClient(base_url=process.url, trust_env=False) as client:
+        async with http_client(process.url) as client:
             assert (await client.get("/ready")).status_code == 200
         process.popen.send_signal(signal.SIGINT)
         await until(lambda: "shutting down" in process.output())

@@ -12,6 +12,7 @@ import httpx2
 import pytest
 
 from tests.support.asgi import Answer, chat
+from tests.support.clients import http_client
 from tests.support.processes import Process, pais_run
 from tests.support.sockets import until
 
@@ -34,7 +35,7 @@ class Stream:
 
     async def read(self, url: str) -> None:
         async with (
-            httpx2.AsyncClient(trust_env=False, timeout=60) as client,
+            http_client(timeout=60) as client,
             client.stream("POST", f"{url}{CHAT}", json=chat(stream=True)) as answer,
         ):
             try:
@@ -69,7 +70,7 @@ async def wait_until_not_ready(process: Process, client: httpx2.AsyncClient) -> 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 async def test_stream_under_way_is_finished_while_new_runs_are_sent_away(folder: Path, number: int) -> None:
     with pais_run(env={"DEBUG_MOCK_RESPONSES": resting("rest", 2)}, cwd=folder) as process:
-        async with httpx2.AsyncClient(trust_env=False) as client, streaming(process) as stream:
+        async with http_client() as client, streaming(process) as stream:
             process.popen.send_signal(number)
             await wait_until_not_ready(process, client)
             refused = await client.post(f"{process.url}{CHAT}", json=chat())
@@ -107,7 +108,7 @@ async def test_straggler_is_told_that_the_server_stops(folder: Path, tool: str, 
 async def test_second_signal_cuts_short(folder: Path, on_disconnect: str) -> None:
     environment = {"DEBUG_MOCK_RESPONSES": resting("rest", 60), "ON_DISCONNECT": on_disconnect}
     with pais_run(env=environment, cwd=folder) as process:
-        async with httpx2.AsyncClient(trust_env=False) as client, streaming(process) as stream:
+        async with http_client() as client, streaming(process) as stream:
             process.popen.send_signal(signal.SIGINT)
             await wait_until_not_ready(process, client)
             began = monotonic()
@@ -121,7 +122,7 @@ async def test_second_signal_cuts_short(folder: Path, on_disconnect: str) -> Non
 
 async def test_idle_connection_does_not_hold_the_server_up(folder: Path) -> None:
     with pais_run(env={"DEBUG_MOCK_RESPONSES": '["hello"]'}, cwd=folder) as process:
-        async with httpx2.AsyncClient(trust_env=False) as client:
+        async with http_client() as client:
             await client.post(f"{process.url}{CHAT}", json=chat())
             began = monotonic()
             assert process.stop() == 0

@@ -10,6 +10,7 @@ import httpx2
 import pytest
 
 from tests.support.asgi import chat
+from tests.support.clients import http_client
 from tests.support.processes import Process, pais_run, running
 from tests.support.sockets import until
 
@@ -45,7 +46,7 @@ def is_alive(pid: int) -> bool:
 
 
 async def answers(process: Process) -> bool:
-    async with httpx2.AsyncClient(trust_env=False, timeout=TIMEOUT) as client:
+    async with http_client(timeout=TIMEOUT) as client:
         try:
             answer = await client.post(f"{process.url}/v1/chat/completions", json=chat())
         except httpx2.TransportError:
@@ -104,7 +105,7 @@ async def test_changed_file_is_served_and_a_broken_one_waits_for_its_repair(work
     path = worker_folder / "server.py"
 
     async def name() -> str | None:
-        async with httpx2.AsyncClient(trust_env=False, timeout=2) as client:
+        async with http_client(timeout=2) as client:
             try:
                 served: str = (await client.get(f"{process.url}/health")).json()["name"]
             except httpx2.TransportError:

@@ -1,12 +1,28 @@
 """`ChatOpenAI` of langchain-openai, pointed at `pais run`."""
 
+from typing import cast
+
 import openai
 import pytest
-from langchain_core.messages import AIMessage, AIMessageChunk, HumanMessage, SystemMessage
+from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage, HumanMessage, SystemMessage
+from langchain_core.tools import tool
 from langchain_openai import ChatOpenAI
 from pydantic import SecretStr
 
-from tests.conformance.repertoire import BREAK_OFF, FIND, FOUND, HALF, REFUSE, STORY, TELL, THINK, said_by
+from tests.conformance.repertoire import (
+    ASK_BAKER,
+    BREAK_OFF,
+    FIND,
+    FOUND,
+    HALF,
+    MAP,
+    REFUSE,
+    SHOWN,
+    STORY,
+    TELL,
+    THINK,
+    said_by,
+)
 from tests.support.endpoint import Endpoint
 
 
@@ -61,8 +77,39 @@ async def test_async_stream_of_an_agent_with_tools(chat: ChatOpenAI) -> None:
     assert whole.invalid_tool_calls == []
 
 
+@tool
+def show_on_map(place: str) -> str:
+    """Show a place to the user."""
+    return f"shown at {place}"
+
+
+@pytest.mark.parametrize("streamed", [False, True])
+def test_tools_of_the_client(chat: ChatOpenAI, streamed: bool) -> None:
+    bound = chat.bind_tools([show_on_map])
+    messages: list[BaseMessage] = [HumanMessage(MAP)]
+
+    chunks = [cast("AIMessageChunk", chunk) for chunk in bound.stream(messages)] if streamed else []
+    first: AIMessage = joined(chunks) if streamed else bound.invoke(messages)
+    assert [(call["name"], call["args"]) for call in first.tool_calls] == [
+        ("show_on_map", {"place": "the oven"})
+    ]
+    assert first.content == "One moment."
+    results = [show_on_map.invoke(call) for call in first.tool_calls]
+    second = bound.invoke([*messages, first, *results])
+
+    assert second.content == SHOWN
+    assert second.tool_calls == []
+
+
 def test_thoughts_do_not_get_into_the_answer(chat: ChatOpenAI) -> None:
     assert joined(list(chat.stream(THINK))).content == "Forty-two."
+
+
+def test_usage_of_two_agents(chat: ChatOpenAI, base_url: str) -> None:
+    counting = ChatOpenAI(model="clerk", base_url=base_url, api_key=SecretStr("none"), stream_usage=True)
+    for answer in (chat.invoke(ASK_BAKER), joined(list(counting.stream(ASK_BAKER)))):
+        assert answer.usage_metadata is not None
+        assert answer.usage_metadata["total_tokens"] == 54
 
 
 def test_conversation_kept_by_the_client(chat: ChatOpenAI, model: Endpoint) -> None:

@@ -17,12 +17,12 @@ from tests.support.agents import (
     delegate,
     events,
     free_port,
-    http_client,
     knows,
     progress,
     stream_chat,
 )
 from tests.support.asgi import chat
+from tests.support.clients import http_client
 from tests.support.endpoint import Cue, ModelCall, endpoint_in_thread
 from tests.support.sockets import until
 

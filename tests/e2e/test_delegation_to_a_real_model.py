@@ -5,7 +5,8 @@ from contextlib import ExitStack
 import pytest
 
 from pais_lite.models.local import LOCAL_MODEL_NAME, local_model
-from tests.support.agents import agent_process, delegate, events, http_client, knows, progress, stream_chat
+from tests.support.agents import agent_process, delegate, events, knows, progress, stream_chat
+from tests.support.clients import http_client
 from tests.support.processes import pais_run
 
 pytestmark = [pytest.mark.anyio, pytest.mark.local_model]

@@ -12,6 +12,7 @@ import httpx2
 import pytest
 
 from tests.support.asgi import Answer, chat
+from tests.support.clients import http_client, is_up
 from tests.support.processes import Process, running
 from tests.support.sockets import until
 from tests.support.valkey import free_port
@@ -77,20 +78,12 @@ def hosts() -> Iterator[dict[str, Host]]:
 @pytest.fixture(params=[f"{name}-{server}" for name, servers in HOSTS.items() for server in servers])
 async def host(request: pytest.FixtureRequest, hosts: dict[str, Host]) -> Host:
     host = hosts[request.param]
-    await until(lambda: is_up(host), timeout=60)
+    await until(lambda: is_up(f"{host.url}/hello"), timeout=60)
     return host
 
 
-async def is_up(host: Host) -> bool:
-    async with httpx2.AsyncClient(trust_env=False) as client:
-        try:
-            return (await client.get(f"{host.url}/hello")).status_code == 200
-        except httpx2.TransportError:
-            return False
-
-
 def client_of(host: Host) -> httpx2.AsyncClient:
-    return httpx2.AsyncClient(base_url=host.url, trust_env=False, timeout=20)
+    return http_client(host.url, timeout=20)
 
 
 async def test_two_agents_answer_beside_each_other(host: Host) -> None:
@@ -108,26 +101,48 @@ async def test_two_agents_answer_beside_each_other(host: Host) -> None:
             assert (await client.get(f"/agents/{name}/")).json()["name"] == name
 
 
+async def test_console_and_its_files_are_found_below_the_prefix(host: Host) -> None:
+    async with client_of(host) as client:
+        browser = {"accept": "text/html,*/*;q=0.8"}
+        # Django's own routes decide about a path without the final slash; the others hand it on.
+        path = "/agents/first/" if host.name == "django_host" else "/agents/first"
+        page = await client.get(path, headers=browser, follow_redirects=True)
+        assert page.status_code == 200
+        assert page.headers["content-type"] == "text/html; charset=utf-8"
+        # Its links are relative.
+        script = await client.get(page.url.join("console/main.js"))
+        assert script.headers["content-type"] == "text/javascript; charset=utf-8"
+        assert "import" in script.text
+
+
 async def test_stream_passes_the_host_as_it_comes(host: Host) -> None:
     """The second agent rests after it has said that it does."""
-    async with (
-        client_of(host) as client,
-        client.stream("POST", "/agents/second/v1/chat/completions", json=chat(stream=True)) as answer,
-    ):
-        began = monotonic()
-        assert answer.headers["content-type"] == "text/event-stream; charset=utf-8"
-        if host.name.startswith(WRAPPING):
-            assert answer.headers["x-host"]
-        read = Answer()
-        started = None
-        async for data in answer.aiter_bytes():
-            read.body += data
-            if started is None and b'"started"' in read.body:
-                started = monotonic() - began
+
+    async def seconds_between_started_and_end() -> float:
+        async with (
+            client_of(host) as client,
+            client.stream("POST", "/agents/second/v1/chat/completions", json=chat(stream=True)) as answer,
+        ):
+            assert answer.headers["content-type"] == "text/event-stream; charset=utf-8"
+            if host.name.startswith(WRAPPING):
+                assert answer.headers["x-host"]
+            read = Answer()
+            started = None
+            async for data in answer.aiter_bytes():
+                read.body += data
+                if started is None and b'"started"' in read.body:
+                    started = monotonic()
+            ended = monotonic()
         assert started is not None
-        assert monotonic() - began - started > 0.2
         assert read.text() == "I am the second."
         assert read.frames()[-1] == "[DONE]"
+        return ended - started
+
+    # Other processes may stop this one for as long as the agent rests; one calm moment in five is enough.
+    attempts = 1
+    while await seconds_between_started_and_end() <= 0.2:
+        assert attempts < 5
+        attempts += 1
 
 
 async def test_routes_and_errors_of_the_host_stay_its_own(host: Host) -> None:

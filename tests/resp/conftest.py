@@ -21,21 +21,10 @@ def tmp_dir() -> Iterator[Path]:
         yield Path(directory)
 
 
-@pytest.fixture(scope="session")
-def shared_server() -> Iterator[ValkeyServer]:
-    """One server for all tests that leave it running; its databases are flushed by who needs that."""
-    with tempfile.TemporaryDirectory(prefix="resp-", dir="/tmp") as directory:
-        path = Path(directory)
-        server = ValkeyServer(path, "--save", "", "--unixsocket", str(path / "redis.sock"))
-        server.start()
-        yield server
-        server.kill()
-
-
 @pytest.fixture
-def server(shared_server: ValkeyServer) -> ValkeyServer:
-    shared_server.ask("FLUSHALL")
-    return shared_server
+def server(valkey: ValkeyServer) -> ValkeyServer:
+    """A server for a test that leaves it running."""
+    return valkey
 
 
 @pytest.fixture

@@ -238,14 +238,14 @@ async def test_a_late_reply_ends_the_connection_for_all_who_wait() -> None:
 
 
 async def test_a_follower_cancelled_leaves_a_timeout_to_those_who_wait() -> None:
-    async with scripted(timeout=0.2) as (connection, _, _):
-        with anyio.move_on_after(0.02):
+    async with scripted(timeout=1.0) as (connection, _, _):
+        with anyio.move_on_after(0.5):
             await connection.request(GET, 1)
         # The oldest reply is overdue first, though nobody waits for it.
         started = anyio.current_time()
         with pytest.raises(OutcomeUnknown):
             await connection.request(GET, 1)
-        assert anyio.current_time() - started < 0.195
+        assert anyio.current_time() - started < 0.95
 
 
 @pytest.mark.parametrize("answer", [b"HTTP/1.1 400 Bad Request\r\n\r\n", b"$?\r\n", b":1\r\n:2\r\n"])

@@ -12,6 +12,7 @@ import httpx2
 import pytest
 from anyio.from_thread import start_blocking_portal
 
+from tests.support.clients import http_client, is_up
 from tests.support.endpoint import ModelCall, model_endpoint
 from tests.support.processes import Process, running
 from tests.support.sockets import until
@@ -116,9 +117,9 @@ async def served(
     kind, _, protocol = request.param.partition("-")
     process = processes[kind]
     served = Served(kind, protocol == "http2", process, process.url, model)
-    await until(lambda: _is_up(process.url), timeout=60)
+    await until(lambda: is_up(f"{process.url}/health"), timeout=60)
     yield served
-    assert await _is_up(process.url)
+    assert await is_up(f"{process.url}/health")
     written = process.output()
     assert "Traceback" not in written, written
     assert "rror" not in written, written
@@ -132,17 +133,7 @@ async def client(served: Served) -> AsyncIterator[httpx2.AsyncClient]:
 
 def new_client(served: Served) -> httpx2.AsyncClient:
     """Return a client with connections of its own."""
-    return httpx2.AsyncClient(
-        base_url=served.url, http1=not served.http2, http2=served.http2, timeout=20, trust_env=False
-    )
-
-
-async def _is_up(url: str) -> bool:
-    try:
-        async with httpx2.AsyncClient(trust_env=False) as client:
-            return (await client.get(f"{url}/health")).status_code == 200
-    except httpx2.TransportError:
-        return False
+    return http_client(served.url, timeout=20, http1=not served.http2, http2=served.http2)
 
 
 def _free_port() -> int:

@@ -57,11 +57,6 @@ def agent_process(
         yield process
 
 
-def http_client(timeout: float = 60) -> httpx2.AsyncClient:
-    """Return a client that uses no proxy."""
-    return httpx2.AsyncClient(timeout=timeout, trust_env=False)
-
-
 async def stream_chat(client: httpx2.AsyncClient, url: str, text: str = "hi", **headers: str) -> Answer:
     """Ask for a streamed answer and read all of it."""
     names = {name.replace("_", "-"): value for name, value in headers.items()}

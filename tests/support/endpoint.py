@@ -77,14 +77,25 @@ class ModelCall:
 
     async def call_tool(self, name: str, arguments: Mapping[str, Any], call_id: str = "call_1") -> None:
         """Answer with a call of a tool, as a stream or whole, as the request asked for."""
-        function = {"name": name, "arguments": json.dumps(arguments)}
-        call = {"id": call_id, "type": "function", "function": function}
+        await self.call_tools((call_id, name, arguments))
+
+    async def call_tools(
+        self, *calls: tuple[str, str, Mapping[str, Any]], content: str | None = None
+    ) -> None:
+        """Answer with calls of tools, each an id, a name and arguments, and with text before them."""
+        listed = [
+            {"id": i, "type": "function", "function": {"name": name, "arguments": json.dumps(arguments)}}
+            for i, name, arguments in calls
+        ]
         if self.body.get("stream"):
             await self.start_stream()
-            await self.event(chunk({"tool_calls": [{"index": 0, **call}]}))
+            if content:
+                await self.text(content)
+            for index, call in enumerate(listed):
+                await self.event(chunk({"tool_calls": [{"index": index, **call}]}))
             await self.end_stream("tool_calls")
         else:
-            message = {"role": "assistant", "content": None, "tool_calls": [call]}
+            message = {"role": "assistant", "content": content, "tool_calls": listed}
             await self.respond(200, completion(message, "tool_calls"))
 
     async def hang_up(self) -> None:

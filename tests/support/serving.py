@@ -1,10 +1,14 @@
 """Servers in this process, on mock models, configured by the test alone."""
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pydantic_ai import Agent as PydanticAgent
 
 from pais_lite import AgentServer, Settings
+from pais_lite.delegation import SubAgent
+from pais_lite.server.several import SettingsOfSeveral
+from pais_lite.telemetry import Telemetry
 
 
 def mock_server(
@@ -17,3 +21,18 @@ def mock_server(
     given = {name: settings.pop(name) for name in ("sub_agents", "mcp_servers") if name in settings}
     loaded = Settings.load(environ or {}, env_file=None, debug_mock_responses=list(says), **settings)
     return AgentServer.serving(agent or PydanticAgent(name="mock"), loaded, **given)
+
+
+def mock_agents(
+    says: Mapping[str, Sequence[Any]],
+    environ: Mapping[str, str] | None = None,
+    *,
+    sub_agents: Mapping[str, Sequence[SubAgent | str]] | None = None,
+    telemetry: Telemetry | None = None,
+    **settings: Any,
+) -> AgentServer:
+    """Return a server with an agent for each name, whose models say what they are told to."""
+    own = {f"{name.replace('-', '_')}__debug_mock_responses": list(script) for name, script in says.items()}
+    loaded = SettingsOfSeveral.load(list(says), environ or {}, env_file=None, **{**own, **settings})
+    agents = {name: PydanticAgent(description=f"The {name} here.") for name in says}
+    return AgentServer.serving_several(agents, loaded, sub_agents=sub_agents, telemetry=telemetry)

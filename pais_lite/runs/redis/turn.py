@@ -19,7 +19,7 @@ from pais_lite.agent.turn import Turn
 from pais_lite.errors import Conflict, MemoryUnavailable, PaisError
 from pais_lite.events import Failed, Finished
 from pais_lite.memory import MemoryEvent, RedisMemory
-from pais_lite.memory.redis_commands import conversation_before, unavailable
+from pais_lite.memory.redis_commands import conversation_before, decode_events, unavailable
 from pais_lite.resp import Argument, Command, ConnectionFailed, Reply, RespError
 from pais_lite.runs.base import NewRun, status_of
 from pais_lite.runs.codec import decode_event, encode_event
@@ -66,6 +66,8 @@ class RedisTurn(Turn):
         self._store = store
         self._memory = memory
         self._policy = policy
+        # A run that has lost the session cannot write to it.
+        self.is_exclusive = policy != "allow"
         self._settle_later = settle_later
         self._on_lasting = on_lasting
         owner, session = new.request.owner, new.request.session_id
@@ -90,14 +92,15 @@ class RedisTurn(Turn):
         self._run = run
         self._writer = LogWriter(run.log, self._send_log, on_begin=self._on_lasting)
 
-    async def open(self, event: MemoryEvent, context_limit: int) -> Sequence[MemoryEvent]:
+    async def open(self, event: MemoryEvent | None, context_limit: int) -> Sequence[MemoryEvent]:
         """Wait until the session is free for this run, store the user's turn, and return what was said before."""
         session, commands = self.new.request.session_id, self._memory.commands
-        asked = (
-            commands.open_turn(session, event, context_limit)
-            if context_limit
-            else commands.append(session, [event])
-        )
+        if event is None:
+            asked: Sequence[Command] = [("LRANGE", commands.events_key(session), 0, -1)]
+        elif context_limit:
+            asked = commands.open_turn(session, event, context_limit)
+        else:
+            asked = commands.append(session, [event])
         try:
             while (replies := await self._maybe_open(asked)) is None:
                 self._on_lasting()
@@ -107,6 +110,8 @@ class RedisTurn(Turn):
         except Exception as exc:
             self._register(exc)
             raise
+        if event is None:
+            return decode_events(replies[0])
         before = conversation_before(replies, context_limit) if context_limit else []
         if before is None:
             return await self._memory.read_before(session, event, context_limit)

@@ -13,6 +13,12 @@ def find_order(number: int) -> str:
     return f"order {number} is in the oven"
 
 
+@clerk.tool_plain(requires_approval=True)
+def cancel_order(number: int) -> str:
+    """Cancel an order, if somebody who may says so."""
+    return f"order {number} is cancelled"
+
+
 @clerk.tool_plain
 def burn_order(number: int) -> str:
     """Fail, as tools do."""

@@ -1,7 +1,7 @@
 // The AI SDK: the `ai` package over `@ai-sdk/openai-compatible`.
 
 import { createOpenAICompatible } from "@ai-sdk/openai-compatible";
-import { generateText, streamText } from "ai";
+import { generateText, jsonSchema, stepCountIs, streamText, tool } from "ai";
 
 const clerk = (baseURL, options = {}) =>
   createOpenAICompatible({ name: "pais", baseURL, apiKey: "none", ...options }).chatModel("clerk");
@@ -46,6 +46,35 @@ export const generateFromMessages = (baseURL) =>
     ],
   });
 
+/** The SDK's own loop: it runs the tool and asks again, until there is an answer. */
+const showing = (shown) => ({
+  prompt: "Show order 7 on the map.",
+  stopWhen: stepCountIs(5),
+  tools: {
+    show_on_map: tool({
+      description: "Show a place to the user.",
+      inputSchema: jsonSchema({ type: "object", properties: { place: { type: "string" } }, required: ["place"] }),
+      execute: async ({ place }) => `shown at ${shown[shown.push(place) - 1]}`,
+    }),
+  },
+});
+
+export async function toolLoop(baseURL) {
+  const shown = [];
+  const { text, finishReason, steps } = await generateText({ model: clerk(baseURL), ...showing(shown) });
+  return { text, finishReason, shown, steps: steps.map((step) => step.finishReason) };
+}
+
+export async function toolLoopStreamed(baseURL) {
+  const shown = [];
+  const errors = [];
+  const parts = [];
+  const result = streamText({ model: clerk(baseURL), ...showing(shown), onError: ({ error }) => errors.push(`${error}`) });
+  for await (const part of result.fullStream) if (part.type.startsWith("tool-")) parts.push(part.type);
+  const steps = (await result.steps).map((step) => step.finishReason);
+  return { text: await result.text, finishReason: await result.finishReason, shown, steps, errors, parts };
+}
+
 export async function textStream(baseURL) {
   const result = streamText({ model: clerk(baseURL), prompt: "Tell me a story." });
   const pieces = [];
@@ -55,6 +84,10 @@ export async function textStream(baseURL) {
 
 export const streamStory = (baseURL) => stream(baseURL, "Tell me a story.");
 export const streamWithUsage = (baseURL) => stream(baseURL, "Tell me a story.", { includeUsage: true });
+export const streamOfTwoAgents = (baseURL) => stream(baseURL, "Ask the baker.", { includeUsage: true });
+export const streamOfTwoAgentsThatBreaks = (baseURL) =>
+  stream(baseURL, "Ask the baker, and break off.", { includeUsage: true });
+export const generateByTwoAgents = (baseURL) => generate(baseURL, "Ask the baker.");
 export const streamWithTool = (baseURL) => stream(baseURL, "Where is order 7?");
 export const streamWithThoughts = (baseURL) => stream(baseURL, "Think first.");
 export const streamOfSlowModel = (baseURL) => stream(baseURL, "Take your time.");

@@ -55,6 +55,10 @@ export async function plain(baseURL) {
 export const stream = (baseURL) => readStream(baseURL, "Tell me a story.");
 export const streamWithUsage = (baseURL) =>
   readStream(baseURL, "Tell me a story.", { stream_options: { include_usage: true } });
+export const streamOfTwoAgents = (baseURL) =>
+  readStream(baseURL, "Ask the baker.", { stream_options: { include_usage: true } });
+export const streamOfTwoAgentsThatBreaks = (baseURL) =>
+  readStream(baseURL, "Ask the baker, and break off.", { stream_options: { include_usage: true } });
 export const streamWithTool = (baseURL) => readStream(baseURL, "Where is order 7?");
 export const streamWithThoughts = (baseURL) => readStream(baseURL, "Think first.");
 export const streamThatBreaks = (baseURL) => readStream(baseURL, "Break off.");
@@ -69,6 +73,61 @@ export async function session(baseURL) {
   const first = await readStream(baseURL, "I am Ada.", {}, { headers });
   const second = await readStream(baseURL, "Who am I?", {}, { headers });
   return [first.text, second.text];
+}
+
+const MAP = {
+  type: "function",
+  function: {
+    name: "show_on_map",
+    description: "Show a place to the user.",
+    parameters: { type: "object", properties: { place: { type: "string" } }, required: ["place"] },
+  },
+};
+
+/** What a user of the SDK writes: call what the model wants called, until it wants nothing more. */
+async function toolLoop(baseURL, complete) {
+  const messages = [{ role: "user", content: "Show order 7 on the map." }];
+  const turns = [];
+  while (turns.length < 5) {
+    const { message, finish_reason } = (await complete({ model: "clerk", messages, tools: [MAP] })).choices[0];
+    const calls = message.tool_calls ?? [];
+    turns.push({ text: message.content, finish: finish_reason, calls: calls.map(({ function: f }) => [f.name, f.arguments]) });
+    messages.push(message);
+    if (calls.length === 0) return turns;
+    for (const call of calls) {
+      const { place } = JSON.parse(call.function.arguments);
+      messages.push({ role: "tool", tool_call_id: call.id, content: `shown at ${place}` });
+    }
+  }
+  return turns;
+}
+
+export const clientTools = (baseURL) =>
+  toolLoop(baseURL, (body) => connect(baseURL).chat.completions.create(body));
+export const clientToolsStreamed = (baseURL) =>
+  toolLoop(baseURL, (body) => connect(baseURL).chat.completions.stream(body).finalChatCompletion());
+
+export async function runTools(baseURL) {
+  const shown = [];
+  const show = (args) => `shown at ${shown[shown.push(args.place) - 1]}`;
+  const tool = { ...MAP.function, function: show, parse: JSON.parse };
+  const runner = connect(baseURL).chat.completions.runTools({
+    ...question("Show order 7 on the map."),
+    stream: true,
+    tools: [{ type: "function", function: tool }],
+  });
+  return { text: await runner.finalContent(), shown };
+}
+
+export async function approval(baseURL) {
+  const headers = { "X-Session-ID": `node-${crypto.randomUUID()}` };
+  const complete = (messages) =>
+    connect(baseURL).chat.completions.create({ model: "clerk", messages }, { headers });
+  const first = await complete([{ role: "user", content: "Cancel order 7." }]);
+  const [call] = first.choices[0].message.tool_calls;
+  const decision = { role: "tool", tool_call_id: call.id, content: JSON.stringify({ approved: true }) };
+  const second = await complete([decision]);
+  return { asked: [call.function.name, call.function.arguments], text: second.choices[0].message.content };
 }
 
 export async function models(baseURL) {
