@@ -9,7 +9,7 @@ import pytest
 from pydantic_ai import Agent
 
 from pais_lite import AgentServer, serve
-from pais_lite.errors import Conflict, MemoryUnavailable, RunLost
+from pais_lite.errors import Conflict, MemoryUnavailable, RunCancelled, RunLost
 from pais_lite.events import Failed, Finished, TextDelta
 from pais_lite.runs.codec import encode_events
 from pais_lite.runs.redis.scripts import APPEND, BEAT, CLAIM, CLOSE, LOG, OPEN
@@ -178,6 +178,34 @@ async def test_a_server_that_forgot_everything_hears_of_a_run_again(
     assert isinstance(await end(run), Finished)
     record = await pair.two.get(new.run_id, "user")
     assert (record.status, record.details) == ("completed", {"x": 1})
+
+
+async def test_registering_raises_what_kept_a_run_from_it(valkey: ValkeyServer) -> None:
+    async with replicas(valkey, session_policy="reject") as pair:
+        await start(pair.one, new_run("wait forever"))
+        await pair.model.called("wait forever")
+        refused = new_run("say no")
+        await start(pair.two, refused)
+        with pytest.raises(Conflict, match="still being answered"):
+            await pair.two.registered(refused.run_id, "user")
+
+
+async def test_a_run_that_is_cancelled_while_it_opens_does_not_keep_the_session(
+    own_valkey: ValkeyServer,
+) -> None:
+    async with replicas(own_valkey) as pair:
+        assert isinstance(await end(await start(pair.one, new_run())), Finished)
+        own_valkey.pause()
+        run = await start(pair.one, new_run("say never"))
+        # The question is on its way, and its answer is not.
+        await anyio.sleep(0.1)
+        run.leave(cancel_with=RunCancelled("gone"))
+        await anyio.sleep(0.1)
+        own_valkey.resume()
+        assert isinstance(await end(run), Failed)
+        assert isinstance(await end(await start(pair.two, new_run("say next"))), Finished)
+        assert "say never" not in pair.model.calls
+        assert (await pair.two.get(run.record.run_id, "user")).status == "cancelled"
 
 
 async def test_a_claim_whose_holder_died_is_free_again(valkey: ValkeyServer, pair: Replicas) -> None:
