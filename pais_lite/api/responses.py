@@ -12,7 +12,7 @@ from pais_lite.api.admission import Admission
 from pais_lite.api.call import Call
 from pais_lite.api.delegated import read_origin
 from pais_lite.api.observation import ObservedRun
-from pais_lite.api.responses_objects import item_page, response_object
+from pais_lite.api.responses_objects import failure_response, item_page, response_object
 from pais_lite.api.responses_request import ResponsesRequest, previous_response_id, read_responses_request
 from pais_lite.api.responses_stream import ResponseStream, whole_response
 from pais_lite.api.run_options import read_on_disconnect, read_once
@@ -130,6 +130,7 @@ class Responses:
             keepalive_seconds=self._settings.sse_keepalive_seconds,
             on_disconnect="continue" if asked.background else on_disconnect,
             observed=observed,
+            fail=failure_response,
         )
         record = run.record
         if asked.background and run.is_new:

@@ -8,11 +8,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pais_lite.errors import InvalidRequest
-from pais_lite.events import Failed, Finished, Usage
-from pais_lite.http import error_body
+from pais_lite.events import Failed, Finished, Tokens, Usage
+from pais_lite.http import Response, error_body, error_response
 from pais_lite.runs import RunRecord, RunStatus
 
-__all__ = ["details_of", "is_background", "item_id", "item_page", "response_object"]
+__all__ = ["details_of", "failure_response", "is_background", "item_id", "item_page", "response_object"]
 
 _INCOMPLETE_REASONS = {"length": "max_output_tokens", "content_filter": "content_filter"}
 
@@ -77,6 +77,12 @@ def response_object(
     }
 
 
+def failure_response(failed: Failed) -> Response:
+    """Return the answer of a run that failed before anything was told; what it used is beside the error."""
+    fields = {} if failed.usage == Usage() else {"usage": _usage_object(failed.usage)}
+    return error_response(failed.error, run_begun=True, **fields)
+
+
 def item_page(record: RunRecord, *, limit: int, descending: bool, after: str | None) -> dict[str, Any]:
     """Return a page of the items that a response was asked with.
 
@@ -114,6 +120,14 @@ def _error_object(failed: Failed) -> dict[str, Any]:
 
 
 def _usage_object(usage: Usage) -> dict[str, Any]:
+    """Return the tokens of a run; `agents`, a field of ours, where others have worked for it."""
+    if not usage.agents:
+        return _tokens_object(usage)
+    agents = [{"agent": name, **_tokens_object(tokens)} for name, tokens in usage.agents]
+    return {**_tokens_object(usage), "agents": agents}
+
+
+def _tokens_object(usage: Tokens) -> dict[str, Any]:
     return {
         "input_tokens": usage.input_tokens,
         # Endpoints do not tell of tokens written to a cache; the clients have a field for them all the same.

@@ -6,8 +6,9 @@ from typing import Any, cast
 
 from pydantic_ai.settings import ModelSettings
 
-from pais_lite.agent import ClientTool, RunRequest, ToolChoice
+from pais_lite.agent import ClientTool, OutputFormat, RunRequest, ToolChoice
 from pais_lite.agent.pause import maybe_session_of, new_session_id
+from pais_lite.api.chat_output import read_output_format
 from pais_lite.api.chat_tools import read_tool_choice, read_tools
 from pais_lite.api.delegated import Origin
 from pais_lite.api.fields import (
@@ -120,6 +121,7 @@ def read_responses_request(
         tool_choice=tool_choice,
         tool_results=tuple(given.conversation.results),
         approvals=given.approvals,
+        output=_read_output(body),
     )
     details = {
         "model": model,
@@ -206,11 +208,17 @@ def _check_echoed(body: Mapping[str, Any]) -> None:
         )
     if body.get("truncation") not in (None, "auto", "disabled"):
         raise InvalidRequest("truncation has to be auto or disabled", param="truncation")
-    match optional(body, "text", dict, {}).get("format"):
-        case None | {"type": "text"}:
-            pass
+
+
+def _read_output(body: Mapping[str, Any]) -> OutputFormat | None:
+    """Read `text.format`, which the chat protocol has in another shape."""
+    wanted = optional(body, "text", dict, {}).get("format")
+    match wanted:
+        case {"type": "json_schema", **schema}:
+            wanted = {"type": "json_schema", "json_schema": schema}
         case _:
-            raise InvalidRequest("text.format: the type has to be text", param="text.format")
+            pass
+    return read_output_format(wanted, param="text.format")
 
 
 def _read_tools(body: Mapping[str, Any]) -> tuple[tuple[ClientTool, ...], ToolChoice]:

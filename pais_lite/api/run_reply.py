@@ -115,7 +115,7 @@ class RunReply:
             return
         ending = events[-1]
         if isinstance(ending, Failed):
-            await self._call.reply.respond(error_response(ending.error, run_begun=True))
+            await self._call.reply.respond(self._fail(ending))
             return
         await self._call.reply.respond(respond(events))
 

@@ -52,7 +52,8 @@ class AgentServer:
     """One agent behind HTTP, or several, as an ASGI 3 application.
 
     It runs under any ASGI server whose event loop is asyncio, alone or mounted under a prefix. A host that sends
-    lifespan events has its resources closed at shutdown; one that does not may use `lifespan()`.
+    lifespan events has its resources closed at shutdown; one that does not may use `lifespan()`. `served` is what belongs
+    to each agent; guards, limits, telemetry and lifetime are common to all.
     """
 
     def __init__(
@@ -219,7 +220,7 @@ class AgentServer:
             return
         owner = (
             DEFAULT_OWNER
-            if request.path in self._open_paths
+            if request.path in self._open_paths and request.method != "POST"
             else authenticate(request, self.settings.agent_api_keys)
         )
         match = self._router.find(request.method, request.path)

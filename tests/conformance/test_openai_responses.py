@@ -9,6 +9,7 @@ import openai
 import pytest
 from openai import AsyncOpenAI, OpenAI
 from openai.types.responses import FunctionToolParam, Response, ResponseStreamEvent
+from pydantic import BaseModel
 
 from tests.conformance.repertoire import (
     BREAK_OFF,
@@ -198,6 +199,28 @@ def test_answer_that_was_cut_short(client: OpenAI) -> None:
         assert (response.status, response.output_text) == ("incomplete", "Once upon")
         assert response.incomplete_details is not None
         assert response.incomplete_details.reason == "max_output_tokens"
+
+
+class Place(BaseModel):
+    """Where something is."""
+
+    name: str
+    floor: int
+
+
+@pytest.mark.parametrize("streamed", [False, True])
+def test_answer_of_a_form(client: OpenAI, model: Endpoint, streamed: bool) -> None:
+    async def answer(call: ModelCall) -> None:
+        await call.complete('{"name": "the oven", "floor": 2}')
+
+    model.script = answer
+    if streamed:
+        with client.responses.stream(model="clerk", input="hi", text_format=Place) as helper:
+            parsed = helper.get_final_response().output_parsed
+    else:
+        parsed = client.responses.parse(model="clerk", input="hi", text_format=Place).output_parsed
+
+    assert parsed == Place(name="the oven", floor=2)
 
 
 # ------------------------------------------------------------------------------------------------ failures

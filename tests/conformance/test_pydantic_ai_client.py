@@ -8,17 +8,19 @@ from pydantic_ai.messages import (
     ModelMessage,
     ModelRequest,
     ModelResponse,
+    NativeToolReturnPart,
     TextPart,
     ThinkingPart,
     ToolCallPart,
     UserPromptPart,
 )
-from pydantic_ai.models.openai import OpenAIChatModel
+from pydantic_ai.models.openai import OpenAIChatModel, OpenAIResponsesModel
 from pydantic_ai.providers.openai import OpenAIProvider
 
 from tests.conformance.repertoire import (
     ASK_BAKER,
     BREAK_OFF,
+    CONCLUSION,
     FIND,
     FOUND,
     MAP,
@@ -146,3 +148,46 @@ async def test_failure_in_the_middle_of_a_stream_raises_after_the_text(
 
     assert "".join(pieces) == "Half an "
     assert len(model.calls) == 1
+
+
+# ------------------------------------------------------------------------------------------------ the Responses API
+
+
+@pytest.fixture
+async def caller(base_url: str) -> AsyncIterator[Agent[None, str]]:
+    """An agent that asks the clerk over the Responses API."""
+    provider = OpenAIProvider(base_url=base_url, api_key="none")
+    async with provider.client:
+        yield Agent(OpenAIResponsesModel("clerk", provider=provider))
+
+
+@pytest.mark.parametrize("prompt", [TELL, FIND, THINK])
+async def test_responses_streamed_and_gone_on_with(caller: Agent[None, str], prompt: str) -> None:
+    expected = {TELL: STORY, FIND: FOUND, THINK: CONCLUSION}[prompt]
+    async with caller.run_stream(prompt) as streamed:
+        text = "".join([piece async for piece in streamed.stream_text(delta=True, debounce_by=None)])
+    plain = await caller.run(prompt)
+    after = await caller.run("And?", message_history=streamed.all_messages())
+
+    assert text == plain.output == expected
+    assert after.output == f"I heard: {prompt} / And?"
+
+
+async def test_responses_show_what_the_clerk_did(caller: Agent[None, str]) -> None:
+    async with caller.run_stream(FIND) as streamed:
+        await streamed.get_output()
+    parts = [part for message in streamed.all_messages() for part in message.parts]
+
+    assert [part.tool_name for part in parts if isinstance(part, NativeToolReturnPart)] == [
+        "mcp_server:tools"
+    ]
+    async with caller.run_stream(THINK) as streamed:
+        await streamed.get_output()
+    parts = [part for message in streamed.all_messages() for part in message.parts]
+    assert [part.content for part in parts if isinstance(part, ThinkingPart)] == [THOUGHT]
+
+
+async def test_responses_that_break_off_are_errors(caller: Agent[None, str]) -> None:
+    with pytest.raises(ModelAPIError, match="the connection to the model endpoint failed"):
+        async with caller.run_stream(BREAK_OFF) as streamed:
+            await streamed.get_output()

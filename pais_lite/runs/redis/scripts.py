@@ -372,7 +372,7 @@ local record, log, owner, run = KEYS[1], KEYS[2], take(), take()
 local once = redis.call('HGET', record, 'once')
 if once then
   local claim = redis.call('GET', once)
-  if claim and string.sub(claim, -#run) == run then
+  if claim and string.sub(claim, 1, #run + 1) == run .. ' ' then
     redis.call('DEL', once)
   end
 end
