@@ -9,9 +9,9 @@ from pydantic_ai import Agent as PydanticAgent
 from pydantic_ai.models import KnownModelName, Model
 from pydantic_ai.toolsets import AbstractToolset
 
-from pais_lite.agent.card import AgentCard, AgentSkill
+from pais_lite.agent.card import PROGRESS, AgentCard, AgentSkill
 from pais_lite.agent.driver import RunDriver
-from pais_lite.agent.messages import read_conversation
+from pais_lite.agent.messages import INPUT_MODES, read_conversation
 from pais_lite.agent.neighbours import Neighbours
 from pais_lite.agent.outputs import OutputTypes
 from pais_lite.agent.pause import new_session_id
@@ -257,7 +257,9 @@ class Agent:
             url=base_url,
             version=__version__,
             skills=skills,
-            extensions=[TASK_DELEGATION],
+            extensions=[TASK_DELEGATION, PROGRESS],
+            input_modes=INPUT_MODES,
+            output_modes=["text/plain"] if self._outputs.is_text else ["application/json", "text/plain"],
         )
 
     def cancel_runs(self, reason: PaisError) -> None:

@@ -68,6 +68,8 @@ _log = logging.getLogger("pais_lite.agent")
 
 # How long a run that was cancelled may take to write down that it was.
 _LAST_WORDS_TIMEOUT = 5.0
+# In the metadata of the agent: `message` where its answer is no result of a task.
+_REPLY_KEY = "reply"
 _FINISH_REASONS: dict[str, FinishReason] = {"length": "length", "content_filter": "content_filter"}
 
 
@@ -202,10 +204,17 @@ class RunDriver:
         output = result.output if is_text else to_json(result.output, fallback=str).decode()
         if self._request.output is not None and not self._outputs.replaced_by(self._request.output):
             _check_own_output(self._request.output, output)
-        if self._request.stream and output and (self._answered_by_tool or not self._step_has_text):
+        streams = self._request.stream and (is_text or self._request.streams_structured)
+        if streams and output and (self._answered_by_tool or not self._step_has_text):
             await self._emit(TextDelta(output))
         reason = _FINISH_REASONS.get(result.response.finish_reason or "stop", "stop")
-        return Finished(output=output, finish_reason=reason, usage=self._usage_so_far())
+        return Finished(
+            output=output,
+            finish_reason=reason,
+            usage=self._usage_so_far(),
+            structured=not is_text,
+            is_message=(result.metadata or {}).get(_REPLY_KEY) == "message",
+        )
 
     async def _pause(
         self,
@@ -263,6 +272,7 @@ class RunDriver:
             toolsets=toolsets,
             capabilities=capabilities,
             model_settings=request.model_settings,
+            metadata=dict(request.metadata) or None,
             usage=self._usage,
             usage_limits=UsageLimits(request_limit=self._max_steps),
             infer_name=False,
