@@ -190,6 +190,17 @@ _wrong_response_fields = st.one_of(
 
 DESCRIPTIONS: Mapping[str, Described] = {
     "GET /": Described(_anything, is_open=True),
+    # JSON-RPC says what is wrong in its own words, with 200.
+    "POST /": Described(
+        st.builds(
+            lambda number, method, params: Sent(
+                body={"jsonrpc": "2.0", "id": number, "method": method, "params": params}
+            ),
+            st.integers(0, 10**6),
+            st.sampled_from(["tasks/get", "GetTask", "tasks/cancel", "nothing", "ListTasks"]) | _texts,
+            st.sampled_from([{}, {"id": "x"}, {"id": 5}, {"id": None, "a": []}]),
+        )
+    ),
     "GET /health": Described(_anything, is_open=True),
     "GET /ready": Described(_anything, is_open=True),
     "GET /.well-known/agent.json": _card,
