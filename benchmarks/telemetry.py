@@ -21,55 +21,25 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from statistics import median
-from typing import Any
 
-__all__ = ["main", "post_chat", "work"]
+__all__ = ["main", "work"]
 
 _ROOT = Path(__file__).parents[1]
-# Whatever checkout is measured, the program is this one; so it imports nothing else of the benchmarks.
+# Whatever checkout is measured, the program is this one; so it imports nothing of the benchmarks by name.
 _PROGRAM = f"import runpy; runpy.run_path({str(Path(__file__).resolve())!r})['work']()"
 _MORE_TOKENS = 200
-
-
-async def post_chat(application: Any, body: bytes) -> None:
-    """Have an ASGI application answer one chat request.
-
-    Raises:
-        RuntimeError: its status is not 200.
-    """
-    messages: list[dict[str, Any]] = [{"type": "http.request", "body": body}]
-    left = asyncio.Event()
-
-    async def receive() -> dict[str, Any]:
-        if messages:
-            return messages.pop()
-        await left.wait()
-        return {"type": "http.disconnect"}
-
-    async def send(message: Any) -> None:
-        if message.get("status", 200) != 200:
-            raise RuntimeError(f"the server answered {message['status']}")
-
-    scope = {
-        "type": "http",
-        "method": "POST",
-        "scheme": "http",
-        "path": "/v1/chat/completions",
-        "query_string": b"",
-        "root_path": "",
-        "headers": [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())],
-    }
-    await application(scope, receive, send)
 
 
 def work() -> None:
     """Be one of the measured processes: answer each line, `tokens requests`, with milliseconds of CPU per request."""
     import logging
+    import runpy
 
     from pydantic_ai import Agent
 
     from pais_lite import serve
 
+    post_chat = runpy.run_path(str(Path(__file__).parent / "servers" / "in_process.py"))["post_chat"]
     # The lines of a run cost what they cost; where they go is the same for all.
     logging.basicConfig(level=logging.INFO, filename=os.devnull)
     server = serve(Agent(name="measured"))

@@ -1,6 +1,6 @@
 """What a run says while it runs. The agent yields these; only the HTTP side turns them into bytes."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from pais_lite.errors import PaisError
@@ -13,6 +13,7 @@ __all__ = [
     "RunEvent",
     "TextDelta",
     "ThinkingDelta",
+    "Tokens",
     "ToolCall",
     "ToolCallDelta",
     "ToolCallStarted",
@@ -102,21 +103,50 @@ class ToolCall:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Usage:
-    """Tokens, summed over all model calls of a run."""
+class Tokens:
+    """What model calls cost."""
 
     input_tokens: int = 0
     output_tokens: int = 0
     cached_tokens: int = 0
     reasoning_tokens: int = 0
 
-    def __add__(self, other: "Usage") -> "Usage":
-        return Usage(
+    def plus(self, other: "Tokens") -> "Tokens":
+        """Return the sum."""
+        return Tokens(
             input_tokens=self.input_tokens + other.input_tokens,
             output_tokens=self.output_tokens + other.output_tokens,
             cached_tokens=self.cached_tokens + other.cached_tokens,
             reasoning_tokens=self.reasoning_tokens + other.reasoning_tokens,
         )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Usage(Tokens):
+    """Tokens, summed over all model calls of a run, those of the agents that it delegated to included.
+
+    `agents` says which agent used how many of them, and is empty where the run was one agent's alone. The agents' tokens
+    are the run's in sum.
+    """
+
+    agents: tuple[tuple[str, Tokens], ...] = ()
+
+    def __add__(self, other: "Usage") -> "Usage":
+        agents = dict(self.agents)
+        for name, tokens in other.agents:
+            agents[name] = agents[name].plus(tokens) if name in agents else tokens
+        total = self.plus(other)
+        return Usage(
+            input_tokens=total.input_tokens,
+            output_tokens=total.output_tokens,
+            cached_tokens=total.cached_tokens,
+            reasoning_tokens=total.reasoning_tokens,
+            agents=tuple(agents.items()),
+        )
+
+    def of(self, agent: str) -> "Usage":
+        """Return the same usage as one of `agent`, unless it says itself whose it is."""
+        return self if self.agents else replace(self, agents=((agent, self.plus(Tokens())),))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -31,7 +31,6 @@ class EventLog:
 
     def __init__(self) -> None:
         self._events: list[RunEvent] = []
-        # The number of the first event that is still there.
         self._first = 0
         # Up to here, somebody has seen the events.
         self._seen = 0
@@ -45,6 +44,11 @@ class EventLog:
     def length(self) -> int:
         """How many events there have been: the number of the next one."""
         return self._first + len(self._events)
+
+    @property
+    def first(self) -> int:
+        """The number of the first event that is still there."""
+        return self._first
 
     @property
     def weight(self) -> int:

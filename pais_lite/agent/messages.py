@@ -26,7 +26,7 @@ from pydantic_ai.messages import (
 from pais_lite.agent.request import ToolResult
 from pais_lite.errors import InvalidRequest
 
-__all__ = ["INPUT_MODES", "Conversation", "maybe_unfit", "read_conversation"]
+__all__ = ["INPUT_MODES", "Conversation", "WrongMessage", "maybe_unfit", "read_conversation"]
 
 # Not a set: a role can be anything that JSON has, and a list has no hash.
 _USER_ROLES = ("user", "task-delegation")
@@ -46,6 +46,18 @@ INPUT_MODES = (
     "image/webp",
     *_AUDIO_TYPES.values(),
 )
+
+
+class WrongMessage(InvalidRequest):
+    """The message at `place`, or the list as a whole, is not what it has to be; `what` says how."""
+
+    code = "invalid_messages"
+
+    def __init__(self, what: str, place: int | None = None) -> None:
+        where = "messages" if place is None else f"messages[{place}]"
+        super().__init__(f"{where}: {what}", param="messages")
+        self.what = what
+        self.place = place
 
 
 @dataclass(slots=True)
@@ -279,6 +291,5 @@ def _read_text(content: object, place: int) -> str:
     raise _wrong("content has to be a string or a list of text parts", place)
 
 
-def _wrong(what: str, place: int | None = None) -> InvalidRequest:
-    where = "messages" if place is None else f"messages[{place}]"
-    return InvalidRequest(f"{where}: {what}", param="messages", code="invalid_messages")
+def _wrong(what: str, place: int | None = None) -> WrongMessage:
+    return WrongMessage(what, place)

@@ -41,6 +41,7 @@ class Run:
         self._latest = deadline
         self._ending: Finished | Failed | None = None
         self._ended = asyncio.Event()
+        self._done_callbacks: list[Callable[[], None]] = []
         self._loop = asyncio.get_running_loop()
         self._task = self._loop.create_task(self._live(work))
         self._task.add_done_callback(self._task_is_done)
@@ -76,15 +77,21 @@ class Run:
 
     def add_done_callback(self, callback: Callable[[], None]) -> None:
         """Call `callback` once the run has ended, whichever way."""
-        self._task.add_done_callback(lambda _: callback())
+        # Kept here: what anyio says of a task when it ends a scope names the task's own callbacks, which costs more.
+        if self._task.done():
+            self._loop.call_soon(callback)
+        else:
+            self._done_callbacks.append(callback)
 
     def _arm(self) -> None:
         # A timer of the loop costs a tenth of what Pydantic AI's own run timeout does, and covers memory as well.
         end = self._loop.time() + self._timeout
         if self._latest is not None:
             end = min(end, self._latest)
-        too_late = RunTimedOut(f"the run did not finish within {self._timeout:g} seconds")
-        self._timer = self._loop.call_at(end, self.cancel, too_late)
+        self._timer = self._loop.call_at(end, self._time_out)
+
+    def _time_out(self) -> None:
+        self.cancel(RunTimedOut(f"the run did not finish within {self._timeout:g} seconds"))
 
     async def _live(self, work: Callable[["Run"], Awaitable[Finished | Failed]]) -> None:
         try:
@@ -103,6 +110,8 @@ class Run:
         if self._ending is None:
             # Cancelled before its first step, a task runs none of its code.
             self._end(self._cancelled())
+        for callback in self._done_callbacks:
+            self._loop.call_soon(callback)
 
     def _cancelled(self) -> Failed:
         return Failed(error=self.cancel_reason or RunCancelled("the run was cancelled"))

@@ -4,7 +4,6 @@ Those who look for the one do not know newer versions of A2A than 0.3; the shape
 asks for it says which version they speak, and neither version's readers take the other's fields.
 """
 
-import hashlib
 from collections import OrderedDict
 from dataclasses import replace
 from email.utils import formatdate
@@ -13,6 +12,7 @@ from typing import Any, Literal
 from pais_lite.agent import Agent
 from pais_lite.api.call import Call
 from pais_lite.http import Request, Response, json_response
+from pais_lite.http.negotiation import entity_tag, is_current
 from pais_lite.settings import Settings
 
 __all__ = ["AgentCardRoutes", "CardMaker"]
@@ -59,8 +59,8 @@ class AgentCardRoutes:
     async def _answer(self, call: Call, version: Literal["0.3", "1.0"]) -> None:
         """Answer with the card, or that the one which the client has is still true."""
         response = json_response(await self._cards.card(call.request, version))
-        tag = f'"{hashlib.sha256(response.body).hexdigest()[:32]}"'
-        if (known := call.request.header("if-none-match")) is not None and _matches(known, tag):
+        tag = entity_tag(response.body)
+        if is_current(call.request.header("if-none-match"), tag):
             response = Response(304)
         call.reply.headers.update(
             {"cache-control": f"public, max-age={_MAX_AGE}", "etag": tag, "last-modified": self._since(tag)}
@@ -73,8 +73,3 @@ class AgentCardRoutes:
         while len(self._versions) > _MAX_VERSIONS:
             self._versions.popitem(last=False)
         return since
-
-
-def _matches(known: str, tag: str) -> bool:
-    """Compare weakly, as `If-None-Match` does (RFC 9110, section 13.1.2)."""
-    return known.strip() == "*" or tag in (entry.strip().removeprefix("W/") for entry in known.split(","))

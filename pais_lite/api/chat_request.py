@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pais_lite.agent import RunRequest
 from pais_lite.agent.messages import read_conversation
 from pais_lite.agent.pause import maybe_session_of, new_session_id
+from pais_lite.api.chat_output import read_response_format
 from pais_lite.api.chat_tools import read_tool_choice, read_tools
 from pais_lite.api.delegated import Origin
 from pais_lite.api.fields import CHAT_SETTINGS, optional, read_model, read_model_settings, read_session_id
@@ -59,6 +60,7 @@ def read_chat_request(
         client_tools=(tools := read_tools(body)),
         tool_choice=read_tool_choice(body, tools),
         tool_results=tuple(conversation.results),
+        output=read_response_format(body),
     )
     return ChatRequest(
         run=run,

@@ -10,7 +10,7 @@ import httpx2
 
 from pais_lite.delegation.a2a_wire import A2AAnswer, EventData, Method, call_object, send_params
 from pais_lite.delegation.profile import A2AInterface
-from pais_lite.delegation.replies import read_body, refusal
+from pais_lite.delegation.replies import MAX_ERROR_BYTES, read_body, refusal
 from pais_lite.delegation.sub_agent import AnswerPart, Task
 from pais_lite.errors import DelegationFailed, PeerUnavailable
 
@@ -142,7 +142,7 @@ class A2AClient:
                 timeout=httpx2.Timeout(None, connect=self._connect_timeout),
             ) as response:
                 if response.status_code != 200:
-                    raise await refusal(response)
+                    raise refusal(response.status_code, await read_body(response, MAX_ERROR_BYTES))
                 yield response
         except (httpx2.HTTPError, httpx2.InvalidURL) as exc:
             raise PeerUnavailable("it could not be reached, or broke off") from exc

@@ -18,8 +18,14 @@ from pais_lite.delegation.profile import (
     reachable_url,
     same_origin,
 )
-from pais_lite.delegation.replies import read_body, refusal
-from pais_lite.delegation.stream import AnswerFailed, AnswerReader, read_completion
+from pais_lite.delegation.replies import MAX_ERROR_BYTES, read_body, refusal
+from pais_lite.delegation.stream import (
+    AnswerFailed,
+    AnswerReader,
+    read_completion,
+    read_usage,
+    waits_for_somebody,
+)
 from pais_lite.delegation.sub_agent import AnswerPart, AnswerUsage, SubAgent, Task
 from pais_lite.encoding import load_json
 from pais_lite.errors import ConfigurationError, DelegationFailed, PeerUnavailable
@@ -125,12 +131,14 @@ class RemoteAgent(SubAgent):
             body["stream_options"] = {"include_usage": True}
         async with self._post(body, _headers(task)) as response:
             if response.status_code != 200:
-                raise await refusal(response)
+                error = await read_body(response, MAX_ERROR_BYTES)
+                await tell(AnswerUsage(read_usage(error)))
+                raise refusal(response.status_code, error)
             if response.headers.get("content-type", "").startswith("text/event-stream"):
                 return await _follow(response, tell)
-            text, usage = read_completion(await read_body(response))
-            await tell(AnswerUsage(usage))
-            return text
+            answer = await read_body(response)
+            await tell(AnswerUsage(read_usage(answer)))
+            return read_completion(answer)
 
     async def aclose(self) -> None:
         """Stop looking and close the connections; using the agent again opens both again."""
@@ -217,4 +225,6 @@ async def _follow(response: httpx2.Response, tell: Callable[[AnswerPart], Awaita
         await tell(AnswerUsage(reader.usage))
     if not reader.ended:
         raise PeerUnavailable("it broke off in the middle of its answer")
+    if reader.waits:
+        raise waits_for_somebody()
     return reader.text

@@ -5,17 +5,17 @@ import httpx2
 from pais_lite.delegation.stream import MAX_ANSWER_CHARACTERS, error_code
 from pais_lite.errors import DelegationFailed
 
-__all__ = ["read_body", "refusal"]
+__all__ = ["MAX_ERROR_BYTES", "read_body", "refusal"]
 
 # An answer that comes whole: its text, each character escaped, and what is around it.
 _MAX_BODY_BYTES = 8 * MAX_ANSWER_CHARACTERS
-_MAX_ERROR_BYTES = 64 * 1024
+# What says that there is none.
+MAX_ERROR_BYTES = 64 * 1024
 
 
-async def refusal(response: httpx2.Response) -> DelegationFailed:
+def refusal(status: int, body: bytes) -> DelegationFailed:
     """Return what a status other than 200 means. The answer's own words may hold anything and stay here."""
-    status = response.status_code
-    code = error_code(await read_body(response, _MAX_ERROR_BYTES))
+    code = error_code(body)
     if status in (401, 403):
         return DelegationFailed("it refused our key")
     if status == 429 or code == "server_shutdown":

@@ -15,12 +15,13 @@ from pais_lite.api.call import Handler
 from pais_lite.api.chat_completions import ChatCompletions
 from pais_lite.api.memory import MemoryRoutes
 from pais_lite.api.models import Models
+from pais_lite.api.responses import Responses
 from pais_lite.api.tools import Tools
 from pais_lite.delegation import SubAgent
 from pais_lite.errors import PaisError
 from pais_lite.http import Route
 from pais_lite.memory import LocalMemory, Memory, NullMemory, RedisMemory
-from pais_lite.runs import LocalRuns, Runs
+from pais_lite.runs import LocalRuns, RedisRuns, Runs
 from pais_lite.settings import Settings
 from pais_lite.telemetry import Telemetry
 
@@ -66,12 +67,18 @@ class ServedAgent:
         """
         agent, settings = self.agent, self.settings
         chat = ChatCompletions(agent, self.runs, settings, admission, telemetry)
+        responses = Responses(agent, self.runs, settings, admission, telemetry)
         models, memory = Models([agent.name]), MemoryRoutes(agent.memory)
         cards = CardMaker(agent, settings, base)
         card = AgentCardRoutes(cards, settings)
         a2a = A2A(agent, self.runs, settings, admission, telemetry, cards)
         return [
             Route("POST", "/v1/chat/completions", chat.create),
+            Route("POST", "/v1/responses", responses.create),
+            Route("GET", "/v1/responses/{id}", responses.retrieve),
+            Route("DELETE", "/v1/responses/{id}", responses.delete),
+            Route("POST", "/v1/responses/{id}/cancel", responses.cancel),
+            Route("GET", "/v1/responses/{id}/input_items", responses.list_input_items),
             Route("GET", "/v1/models", models.list),
             Route("GET", "/v1/models/{id:path}", models.retrieve),
             Route("POST", "/", a2a.handle),
@@ -104,6 +111,13 @@ def usable_name(name: str | None) -> str:
 
 
 def _make_runs(agent: Agent, settings: Settings) -> Runs:
+    if isinstance(agent.memory, RedisMemory):
+        return RedisRuns(
+            agent,
+            session_policy=settings.session_policy,
+            ttl_minutes=settings.run_ttl_minutes,
+            run_timeout=settings.run_timeout,
+        )
     return LocalRuns(agent, session_policy=settings.session_policy, ttl_minutes=settings.run_ttl_minutes)
 
 

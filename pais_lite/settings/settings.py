@@ -107,6 +107,7 @@ class Settings:
     )
     log_format: Literal["text", "json"] = _setting(kinds.choice("text", "json"), "text")
     agent_access_log: bool = _setting(kinds.boolean, False)
+    console: bool = _setting(kinds.boolean, True)
 
     otel_enabled: bool = _setting(kinds.boolean, False)
     # Those of the environment, by name: OpenTelemetry reads, checks and explains them itself.

@@ -1,6 +1,5 @@
 """One `pais run` in front of one scripted model endpoint, for all the clients."""
 
-import shutil
 from collections.abc import Iterator
 from dataclasses import fields
 from pathlib import Path
@@ -8,12 +7,11 @@ from pathlib import Path
 import pytest
 
 from pais_lite import Settings
-from tests.conformance.node_project import PROJECT, run
-from tests.conformance.repertoire import perform
+from tests.conformance.node_reports import Ask, Report, installed, report_of
+from tests.conformance.repertoire import bake, perform
 from tests.support.endpoint import Endpoint, endpoint_in_thread
 from tests.support.processes import Process, pais_run
 
-INSTALL_TIMEOUT = 300
 CLERK = str(Path(__file__).parent / "agents" / "clerk.py")
 # An empty variable counts as unset, so these keep the settings of whoever runs the tests out of the servers.
 UNSET = dict.fromkeys([*(field.name.upper() for field in fields(Settings)), "AGENT_LOG_LEVEL"], "")
@@ -35,9 +33,21 @@ def model(played: Endpoint) -> Endpoint:
 
 
 @pytest.fixture(scope="session")
-def server(played: Endpoint, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Process]:
+def baker() -> Iterator[Endpoint]:
+    """Another agent, which the clerk may ask."""
+    with endpoint_in_thread(bake) as endpoint:
+        yield endpoint
+
+
+@pytest.fixture(scope="session")
+def server(played: Endpoint, baker: Endpoint, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Process]:
     """`pais run` with the clerk."""
-    env = {**UNSET, "MODEL_API_URL": played.url, "MODEL_NAME": "scripted"}
+    env = {
+        **UNSET,
+        "MODEL_API_URL": played.url,
+        "MODEL_NAME": "scripted",
+        "AGENT_SUB_AGENTS": f"baker:{baker.url}",
+    }
     with pais_run(CLERK, env=env, cwd=tmp_path_factory.mktemp("server")) as process:
         yield process
 
@@ -78,11 +88,15 @@ def base_url(server: Process, model: Endpoint) -> str:
 @pytest.fixture(scope="session")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A copy of the Node project with its dependencies installed, exactly as they are locked."""
-    npm = shutil.which("npm")
-    if npm is None or shutil.which("node") is None:
-        pytest.fail("these tests need Node.js 20 or later with npm; leave them out with: -m 'not node'")
-    folder = tmp_path_factory.mktemp("node") / "project"
-    shutil.copytree(PROJECT, folder, ignore=shutil.ignore_patterns("node_modules"))
-    command = [npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--prefer-offline"]
-    run(command, folder, INSTALL_TIMEOUT)
-    return folder
+    return installed(tmp_path_factory.mktemp("node") / "project")
+
+
+@pytest.fixture(scope="session")
+def ask(project: Path, played: Endpoint) -> Ask:
+    """Puts questions to a client from npm."""
+
+    def ask(client: str, server: Process, *questions: str) -> Report:
+        played.script = perform
+        return report_of(project, client, server.url, *questions, calls=played.calls)
+
+    return ask

@@ -80,10 +80,14 @@ def test_our_own_card_says_all_that_is_needed() -> None:
         ({"supportedInterfaces": {"protocolBinding": "JSONRPC"}}, None),
     ],
 )
-def test_where_a_card_says_that_json_rpc_is(fields: dict[str, Any], found: Any) -> None:
+def test_where_a_card_says_that_json_rpc_is(fields: dict[str, Any], found: tuple[str, Any] | None) -> None:
     profile = maybe_profile({"name": "x", "description": "y", **fields})
     assert profile is not None
-    assert profile.a2a == (None if found is None else A2AInterface(*found, streams=False))
+    if found is None:
+        assert profile.a2a is None
+    else:
+        url, version = found
+        assert profile.a2a == A2AInterface(url, version, streams=False)
 
 
 def test_card_that_names_its_own_machine_is_at_the_place_where_it_was_found() -> None:
