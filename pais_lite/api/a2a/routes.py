@@ -73,7 +73,7 @@ class A2A:
     async def handle(self, call: Call) -> None:
         """Answer a call. What is wrong with it is an answer as well, with status 200.
 
-        Raises `PaisError` for a body that is too large or does not come, and for what fails once the answer has begun.
+        Raises `PaisError` for a body that is too large or does not come.
         """
         call_id, as_event = None, False
         try:
@@ -86,9 +86,13 @@ class A2A:
             as_event = version == "0.3" and operation in STREAMING_OPERATIONS
             await self._perform(call, rpc, version, operation)
         except PaisError as exc:
-            if call.reply.started or isinstance(exc, BodyTooLarge | RequestTimeout):
+            if isinstance(exc, BodyTooLarge | RequestTimeout):
                 raise
-            await call.reply.respond(_failed(call_id, exc, as_event=as_event))
+            if call.reply.started:
+                failure = error_response_object(call_id, from_error(exc))
+                await call.reply.end(sse.data_event(dump_json(failure)))
+            else:
+                await call.reply.respond(_failed(call_id, exc, as_event=as_event))
 
     async def _read_body(self, call: Call) -> Any:
         try:
@@ -155,10 +159,10 @@ class A2A:
         asked = read_send(rpc.params, version)
         turn = await self._turn(call, asked, stream=asked.at_once)
         with self._observed(call, turn.new.request) as observed:
+            reply = self._reply(call, rpc, version, observed)
             run, task = await self._start(call, turn)
             observed.follow(run)
             if not asked.at_once:
-                reply = self._reply(call, rpc, version, observed)
                 ending = await reply.ending(run)
                 if ending is None:
                     return
@@ -178,11 +182,10 @@ class A2A:
         asked = read_send(rpc.params, version)
         turn = await self._turn(call, asked, stream=True)
         with self._observed(call, turn.new.request) as observed:
+            reply = self._reply(call, rpc, version, observed)
             run, task = await self._start(call, turn)
             observed.follow(run)
-            await self._reply(call, rpc, version, observed).stream(
-                task, run, history_length=asked.history_length, beyond_input=False
-            )
+            await reply.stream(task, run, history_length=asked.history_length, beyond_input=False)
 
     async def _subscribe(self, call: Call, rpc: RpcCall, version: Version) -> None:
         fields = known_fields(rpc.params, "params")
@@ -281,6 +284,7 @@ class A2A:
             version,
             self._tasks,
             self._runs,
+            is_draining=lambda: self._admission.draining,
             keepalive_seconds=self._settings.sse_keepalive_seconds,
             on_disconnect=read_on_disconnect(call.request, "continue"),
             observed=observed,

@@ -83,9 +83,10 @@ def begin(talk: Exchange, method: str, **params: Any) -> None:
     talk.send_body(json.dumps({"jsonrpc": "2.0", "id": 1, "method": method, "params": params}).encode())
 
 
-def scope() -> Any:
+def scope(**headers: str) -> Any:
     """Return the scope of a call."""
-    return make_scope("POST", "/", {"content-type": "application/json"})
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    return make_scope("POST", "/", {"content-type": "application/json", **named})
 
 
 def failing_server() -> AgentServer:

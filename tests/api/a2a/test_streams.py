@@ -146,9 +146,7 @@ async def test_who_joins_late_is_told_everything_and_who_leaves_ends_nothing() -
 async def test_who_asks_for_it_ends_the_task_by_leaving() -> None:
     slow = Slow()
     server = slow.server()
-    leaving = scope()
-    leaving["headers"].append((b"x-on-disconnect", b"cancel"))
-    async with exchange(server, leaving) as talk:
+    async with exchange(server, scope(x_on_disconnect="cancel")) as talk:
         begin(talk, "SendStreamingMessage", message=message())
         await talk.until("first")
         talk.disconnect()
@@ -220,3 +218,27 @@ async def test_subscriptions_that_are_refused() -> None:
     answer = await call(server, "tasks/resubscribe", id="nobody's")
     assert answer.headers["content-type"].startswith("text/event-stream")
     assert [json.loads(frame)["error"]["code"] for frame in answer.frames()] == [-32001]
+
+
+async def test_stream_of_a_waiting_task_ends_when_the_server_leaves() -> None:
+    server = make_server(shutdown_grace_seconds=0)
+    asks = await send(server, ASK)
+    async with exchange(server, scope()) as talk:
+        begin(talk, "SubscribeToTask", id=asks["id"])
+        await talk.until("TASK_STATE_INPUT_REQUIRED")
+        await server.drain()
+        with anyio.fail_after(5):
+            await talk.ended.wait()
+        last = json.loads(talk.answer.frames()[-1])
+    assert last["error"]["code"] == -32603
+    assert "shutting down" in last["error"]["message"]
+
+
+async def test_header_that_is_wrong_is_refused_before_anything_begins() -> None:
+    server = make_server()
+    async with exchange(server, scope(x_on_disconnect="maybe")) as talk:
+        begin(talk, "SendMessage", message=message())
+        with anyio.fail_after(5):
+            await talk.ended.wait()
+        assert talk.answer.json()["error"]["code"] == -32602
+    assert (await result(server, "ListTasks"))["totalSize"] == 0
