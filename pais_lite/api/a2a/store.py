@@ -13,11 +13,12 @@ from datetime import UTC, datetime
 from typing import Literal
 
 from pais_lite.api.a2a.errors import cannot_cancel, invalid_params, task_not_found
+from pais_lite.api.a2a.listing import ListRequest
 from pais_lite.api.a2a.tasks import Task
 from pais_lite.errors import NotFound
 from pais_lite.runs import RunRecord, Runs
 
-__all__ = ["FIRST_TURN", "LATER_TURN", "ListRequest", "TaskPage", "Tasks"]
+__all__ = ["FIRST_TURN", "LATER_TURN", "TaskPage", "Tasks"]
 
 # The protocols of runs that begin a task, and of those that go on with one.
 FIRST_TURN: Literal["a2a"] = "a2a"
@@ -26,17 +27,6 @@ LATER_TURN: Literal["a2a_turn"] = "a2a_turn"
 _LOOK_SECONDS = 1.0
 _SCAN_PAGE = 100
 _Place = tuple[str, str]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ListRequest:
-    """Which tasks are wanted: those that match all that is given."""
-
-    page_size: int
-    context_id: str | None = None
-    state: str | None = None
-    changed_after: datetime | None = None
-    page_token: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
