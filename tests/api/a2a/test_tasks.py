@@ -4,7 +4,9 @@ from typing import Any
 
 import anyio
 import pytest
-from pydantic_ai import Agent
+from pydantic_ai import Agent, RunContext
+from pydantic_ai.messages import ModelMessage, ModelResponse, TextPart
+from pydantic_ai.models.function import AgentInfo, FunctionModel
 
 from pais_lite import serve
 from tests.api.a2a.rpc import (
@@ -57,13 +59,9 @@ async def test_task_is_a_run_and_its_context_a_session() -> None:
 async def test_what_was_said_in_a_context_is_known_to_its_next_task() -> None:
     said: list[int] = []
 
-    async def count(messages: Any, info: Any) -> Any:
-        from pydantic_ai.messages import ModelResponse, TextPart
-
+    async def count(messages: list[ModelMessage], info: AgentInfo) -> ModelResponse:
         said.append(len(messages))
         return ModelResponse(parts=[TextPart("Yes.")])
-
-    from pydantic_ai.models.function import FunctionModel
 
     server = serve(Agent(FunctionModel(count), name="counter"))
     first = await send(server)
@@ -429,8 +427,6 @@ async def test_same_idempotency_key_is_the_same_task() -> None:
 
 
 async def test_what_the_agent_sees_of_the_message() -> None:
-    from pydantic_ai import RunContext
-
     seen: list[Any] = []
     agent = Agent("test", name="seer")
 
