@@ -71,6 +71,8 @@ def test_connection_dropped_at_every_event_in_turn_and_resumed_on_the_other_repl
     with one.responses.create(**ask) as events:
         count = len(list(events))
 
+    run_id = ""
+    heard: list[dict[str, Any]] = []
     for number in range(count - 1):
         with one.responses.create(**ask, extra_headers=GOES_ON) as events:
             heard = [next(events).to_dict() for _ in range(number + 1)]
