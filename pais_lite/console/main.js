@@ -2,9 +2,11 @@
 
 import { Api, BASE } from "./api.js";
 import { Chat, newSession } from "./chat.js";
-import { byId, el, visible } from "./dom.js";
+import { byId, el, faint, visible } from "./dom.js";
 import { Requests } from "./requests.js";
-import { Sessions, Status, Tools } from "./views.js";
+import { Sessions } from "./sessions.js";
+import { Status } from "./status.js";
+import { Tools } from "./tools.js";
 
 const VIEWS = ["chat", "sessions", "tools", "status", "requests"];
 const AGENT = `pais-console-agent:${BASE}`;
@@ -72,7 +74,10 @@ function askForKey(message) {
   byId("key-message").textContent = visible(message);
   byId("key-button").hidden = false;
   asking ??= new Promise((resolve) => {
-    const settle = (given) => { asking = null; resolve(given); };
+    const settle = (given) => {
+      asking = null;
+      resolve(given);
+    };
     byId("key-form").onsubmit = (event) => {
       event.preventDefault();
       if (!byId("key").value) return;
@@ -107,7 +112,10 @@ function onState(state, before) {
   if (state === "unreachable") notify("The server does not answer. This page asks again every two seconds.");
   else if (state === "not ready") notify("The server is up but not ready; Status says why.");
   else notify(before === "unreachable" ? "The server is back." : "", { passes: true });
-  if (before === "unreachable" && state !== "unreachable") { server.isUp = true; start(); }
+  if (before === "unreachable" && state !== "unreachable") {
+    server.isUp = true;
+    start();
+  }
 }
 
 function notify(text, { passes = false } = {}) {
@@ -115,7 +123,10 @@ function notify(text, { passes = false } = {}) {
   clearTimeout(notify.timer);
   notice.textContent = text;
   notice.hidden = !text;
-  if (passes && text) notify.timer = setTimeout(() => { notice.hidden = true; }, 4000);
+  if (passes && text)
+    notify.timer = setTimeout(() => {
+      notice.hidden = true;
+    }, 4000);
 }
 
 async function quietly(promise) {
@@ -146,7 +157,9 @@ async function start() {
     const index = await api.json("GET", "", { quiet: true });
     server.name = index.name ?? index.agents[0];
     // An agent that is one of several has its own path in its routes; this page lies there as well.
-    api.routes = new Set(index.routes.map((route) => (index.name ? route.replace(` /agents/${index.name}/`, " /") : route)));
+    api.routes = new Set(
+      index.routes.map((route) => (index.name ? route.replace(` /agents/${index.name}/`, " /") : route)),
+    );
     byId("version").textContent = index.version;
     const { data } = await api.json("GET", "v1/models", { quiet: true });
     pick(data.map(({ id }) => id));
@@ -155,7 +168,8 @@ async function start() {
     route();
     await sessions.recent();
   } catch (error) {
-    if (!error.unreachable) notify(error.status === 401 ? "Without a key, this server shows nothing more." : error.message);
+    if (!error.unreachable)
+      notify(error.status === 401 ? "Without a key, this server shows nothing more." : error.message);
   }
 }
 
@@ -173,9 +187,12 @@ function turnTo(name, isOneOfSeveral) {
   api.agentPath = isOneOfSeveral ? `agents/${encodeURIComponent(name)}/` : "";
   byId("agent-name").textContent = visible(name);
   document.title = `${visible(name)} · console`;
-  chat.empty().replaceChildren(
-    el("p", { class: "empty-name", text: visible(name) }),
-    el("p", { class: "faint", text: "Ask something. What the agent thinks, calls and hands on appears as it happens." }));
+  chat
+    .empty()
+    .replaceChildren(
+      el("p", { class: "empty-name", text: visible(name) }),
+      faint("Ask something. What the agent thinks, calls and hands on appears as it happens."),
+    );
 }
 
 model.addEventListener("change", () => {

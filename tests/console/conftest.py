@@ -21,6 +21,7 @@ _BROWSERS = ("chromium", "chromium-browser", "google-chrome-stable", "google-chr
 _FLAGS = [
     "--no-sandbox",
     "--disable-gpu",
+    "--disable-dev-shm-usage",  # 64 MB of it is what containers have
     "--disable-quic",
     "--no-first-run",
     "--disable-background-networking",
