@@ -181,42 +181,6 @@ async def test_memory_comes_back_without_a_restart_of_ours(own_valkey: ValkeySer
     assert statuses == [200, 503, 200]
 
 
-async def test_a_call_that_waits_and_its_answer_take_no_more_round_trips_than_any_other(
-    valkey: ValkeyServer,
-) -> None:
-    agent = Agent()
-
-    @agent.tool_plain(requires_approval=True)
-    def burn() -> str:
-        return "ashes"
-
-    taken = {}
-    for name, content in (("clock", "12:00"), ("burn", '{"approved": true}')):
-        says = [{"tool_calls": [{"name": name, "arguments": {}}]}, "Done."]
-        server = serve(agent, debug_mock_responses=says, memory_type="redis", memory_redis_url=valkey.url)
-        body = chat(session_id=name, tools=[{"type": "function", "function": {"name": "clock"}}])
-        rounds = []
-        async with server.lifespan():
-            # The first round opens the connection and brings the scripts to the server, and in one that takes its time
-            # the log of the run is told meanwhile.
-            for _ in range(4):
-                first = reads(valkey)
-                asking = reads(valkey) - first
-                before = reads(valkey)
-                paused = await ask(server, "POST", "/v1/chat/completions", body)
-                (waiting,) = paused.json()["choices"][0]["message"]["tool_calls"]
-                between = reads(valkey)
-                answer = {"role": "tool", "tool_call_id": waiting["id"], "content": content}
-                done = await ask(server, "POST", "/v1/chat/completions", {**body, "messages": [answer]})
-                after = reads(valkey)
-                assert done.json()["choices"][0]["message"]["content"] == "Done."
-                rounds.append((between - before - asking, after - between - asking))
-        taken[name] = tuple(map(min, zip(*rounds, strict=True)))
-    # The pause is stored with the end of its run. Going on, the session is opened, told of the answer, told of the result
-    # of the agent's own tool, and closed.
-    assert taken == {"clock": (2, 3), "burn": (2, 4)}
-
-
 async def test_a_foreign_cursor_is_refused(valkey: ValkeyServer) -> None:
     memory = RedisMemory(valkey.url)
     for cursor in ("", "x", "1", "-1~s", "9" * 40 + "~s"):

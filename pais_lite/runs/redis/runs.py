@@ -2,11 +2,10 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping
 from contextvars import Context
 from dataclasses import dataclass, field
 from datetime import datetime
-from time import monotonic
 from typing import Any, cast
 
 import anyio
@@ -14,9 +13,9 @@ import anyio
 from pais_lite.agent import Agent
 from pais_lite.errors import MemoryUnavailable, NotFound, PaisError, RunCancelled
 from pais_lite.events import Failed, Finished
-from pais_lite.memory import MemoryEvent, RedisMemory
-from pais_lite.memory.redis_commands import microseconds, translated, unavailable
-from pais_lite.resp import Command, RespError
+from pais_lite.memory import RedisMemory
+from pais_lite.memory.redis_commands import translated, unavailable
+from pais_lite.resp import Command
 from pais_lite.runs.base import (
     TERMINAL_STATUSES,
     FollowedRun,
@@ -28,10 +27,12 @@ from pais_lite.runs.base import (
     key_reused,
 )
 from pais_lite.runs.codec import decode_event, encode_event
-from pais_lite.runs.listing import RunFilter, cursor_after, position_of, read_cursor
+from pais_lite.runs.listing import RunFilter
 from pais_lite.runs.redis.followers import RemoteLog, StoredFollower, StreamFollower
+from pais_lite.runs.redis.pages import read_page
 from pais_lite.runs.redis.replica import Mail, Replica
 from pais_lite.runs.redis.scripts import AMEND, BEAT, CLAIM, FORGET, LOOK
+from pais_lite.runs.redis.settling import Settling
 from pais_lite.runs.redis.store import RunStore, text
 from pais_lite.runs.redis.turn import RedisTurn
 from pais_lite.runs.sessions import SessionPolicy
@@ -46,13 +47,8 @@ _CLAIM_SECONDS = 10
 _CLAIM_PAUSE = 0.05
 # How long to wait for the end of a run elsewhere that was cancelled: more than it takes to find its replica dead.
 _CANCEL_SECONDS = 30.0
-# Ends that could not be stored, and how long each is tried again.
-_MOST_UNSETTLED = 1000
-_UNSETTLED_SECONDS = 600.0
-_UNSETTLED_PAUSE = 1.0
+# How long leaving may take, for each of its steps, when the server is away.
 _LAST_TRY_SECONDS = 3.0
-# Records that are read in one round trip.
-_RECORDS_AT_ONCE = 100
 
 _Place = tuple[str, str]
 
@@ -64,16 +60,6 @@ class _Shared(RunUnderWay):
     turn: RedisTurn
     # Replicas where somebody follows it.
     followed_on: set[str] = field(default_factory=set)
-
-
-@dataclass(slots=True)
-class _Unsettled:
-    """An end that could not be stored."""
-
-    turn: RedisTurn
-    events: Sequence[MemoryEvent]
-    ending: Failed
-    deadline: float
 
 
 class RedisRuns(Runs):
@@ -110,8 +96,7 @@ class RedisRuns(Runs):
             on_beat=self._beat,
         )
         self._under_way: dict[_Place, _Shared] = {}
-        self._unsettled: dict[_Place, _Unsettled] = {}
-        self._settling: asyncio.Task[None] | None = None
+        self._settling = Settling()
         self._errands: set[asyncio.Task[None]] = set()
 
     # ----------------------------------------------------------------------------------------------------------- starting
@@ -129,7 +114,7 @@ class RedisRuns(Runs):
             memory,
             new,
             self._policy,
-            settle_later=self._settle_later,
+            settle_later=self._settling.add,
             on_lasting=self._replica.begin,
         )
         try:
@@ -146,12 +131,12 @@ class RedisRuns(Runs):
 
         def ended() -> None:
             self._under_way.pop(place, None)
-            if turn.state != "closed" and place not in self._unsettled:
+            if turn.state != "closed" and place not in self._settling:
                 # It ended before it could tell, such as one that was cancelled before its first step.
                 ending = run.maybe_ending
                 assert isinstance(ending, Failed)
                 if turn.may_be_known:
-                    self._settle_later(turn, (), ending)
+                    self._settling.add(turn, (), ending)
                 else:
                     turn.finish()
             on_end()
@@ -208,7 +193,7 @@ class RedisRuns(Runs):
         entry = self._under_way.get(place)
         if entry is not None and entry.turn.state == "new":
             return entry.record(self._agent.name)
-        is_known_here = int(entry is not None or place in self._unsettled)
+        is_known_here = int(entry is not None or place in self._settling)
         async with translated():
             reply = await self._store.run_script(
                 LOOK, [self._store.run_key(owner, run_id)], owner, run_id, is_known_here
@@ -286,8 +271,7 @@ class RedisRuns(Runs):
             await self._end(run_id, owner, RunCancelled("the run was deleted"))
         except NotFound:
             return False
-        if (unsettled := self._unsettled.pop((owner, run_id), None)) is not None:
-            unsettled.turn.finish()
+        self._settling.drop((owner, run_id))
         keys = [self._store.run_key(owner, run_id), self._store.log_key(owner, run_id)]
         async with translated():
             await self._store.run_script(FORGET, keys, owner, run_id)
@@ -318,35 +302,6 @@ class RedisRuns(Runs):
         finally:
             follower.leave()
         return await self.get(run_id, owner)
-
-    def _settle_later(self, turn: RedisTurn, events: Sequence[MemoryEvent], ending: Failed) -> None:
-        """Keep an end that could not be stored, and try again in the background."""
-        place = (turn.new.request.owner, turn.new.run_id)
-        if len(self._unsettled) >= _MOST_UNSETTLED:
-            _log.error("the end of run %s could not be stored, nor be kept to try again", place[1])
-            turn.finish()
-            return
-        self._unsettled[place] = _Unsettled(turn, events, ending, monotonic() + _UNSETTLED_SECONDS)
-        if self._settling is None or self._settling.done():
-            self._settling = asyncio.get_running_loop().create_task(self._settle(), context=Context())
-
-    async def _settle(self) -> None:
-        while self._unsettled:
-            for place, end in list(self._unsettled.items()):
-                try:
-                    await end.turn.try_to_close(end.events, end.ending)
-                except RespError:
-                    if monotonic() < end.deadline:
-                        # The others would meet the same.
-                        break
-                    _log.error("the end of run %s could not be stored", place[1])
-                except PaisError as exc:
-                    _log.warning("the end of run %s is not wanted: %r", place[1], exc)
-                end.turn.finish()
-                self._unsettled.pop(place, None)
-            else:
-                continue
-            await anyio.sleep(_UNSETTLED_PAUSE)
 
     # ------------------------------------------------------------------------------------------------ records and listings
 
@@ -382,33 +337,10 @@ class RedisRuns(Runs):
         updated_after: datetime | None = None,
     ) -> RunPage:
         """Return the owner's runs that match all that is given, the latest updated first."""
-        after = None if cursor is None else read_cursor(cursor)
         wanted = RunFilter(
             protocol=protocol, session_id=session_id, statuses=statuses, updated_after=updated_after
         )
-        lowest = "-inf" if updated_after is None else microseconds(updated_after)
-        [names] = await self._store.pipeline(
-            [("ZREVRANGEBYSCORE", self._store.index_key(owner), "+inf", lowest)]
-        )
-        ids = [text(name) for name in names]
-        page: list[RunRecord] = []
-        total, has_more = 0, False
-        for place in range(0, len(ids), _RECORDS_AT_ONCE):
-            batch = ids[place : place + _RECORDS_AT_ONCE]
-            commands: list[Command] = [("HGETALL", self._store.run_key(owner, name)) for name in batch]
-            replies = await self._store.pipeline(commands)
-            for name, reply in zip(batch, replies, strict=True):
-                # One may have expired, or have been forgotten, before the listing knew.
-                record = self._store.maybe_record(name, owner, reply)
-                if record is None or not wanted.matches(record):
-                    continue
-                total += 1
-                if after is not None and position_of(record) >= after:
-                    continue
-                has_more = has_more or len(page) == limit
-                if len(page) < limit:
-                    page.append(record)
-        return RunPage(page, cursor_after(page[-1]) if has_more and page else None, total)
+        return await read_page(self._store, owner, wanted, limit=limit, cursor=cursor)
 
     # --------------------------------------------------------------------------------------------- this replica and others
 
@@ -418,24 +350,22 @@ class RedisRuns(Runs):
 
     async def aclose(self) -> None:
         """Store the ends that are still to be stored, leave the others, and close the connections."""
-        tasks = [*self._errands, *([] if self._settling is None else [self._settling])]
-        if tasks:
-            _, late = await asyncio.wait(tasks, timeout=_LAST_TRY_SECONDS)
-            for task in late:
-                task.cancel()
-            await asyncio.gather(*late, return_exceptions=True)
+        if self._errands:
+            await asyncio.wait(self._errands, timeout=_LAST_TRY_SECONDS)
+        for errand in self._errands:
+            errand.cancel()
+        await asyncio.gather(*self._errands, return_exceptions=True)
+        await self._settling.aclose(within=_LAST_TRY_SECONDS)
         await self._replica.aclose()
         await self._say_goodbye()
         await self._store.aclose()
-        for end in self._unsettled.values():
-            _log.error("the end of run %s could not be stored", end.turn.new.run_id)
-        self._unsettled.clear()
+        self._settling.forget_all()
 
     async def _say_goodbye(self) -> None:
         """Be gone at once, rather than when the others miss a sign of life: what has no end yet gets one from them."""
         store, commands = self._store, list[Command]()
         commands += [("DEL", f"{store.prefix}replica:{store.replica}", store.mail_key(store.replica))]
-        if not self._unsettled:
+        if not self._settling:
             commands += [("DEL", f"{store.prefix}owned:{store.replica}")]
             commands += [("ZREM", f"{store.prefix}replicas", store.replica)]
         try:

@@ -204,18 +204,19 @@ class RedisTurn(Turn):
             *command_arguments(asked),
         )
         keys = (self._record, self._turns, *self._session_keys)
+        # Whoever is cancelled from here on has to take back what may be done.
+        was_known, self.may_be_known = self.may_be_known, True
         try:
             # Not again by itself: nobody has seen anything of this run, and its sender had better know at once.
             state, *replies = await self._store.run_script(OPEN, keys, *arguments, idempotent=False)
         except ConnectionFailed as exc:
+            self.may_be_known = was_known
             if self.state == "registered" and monotonic() - self._last_contact < self._memory.retry_seconds:
                 # It keeps its place in the line.
                 return None
             raise unavailable() from exc
         except RespError as exc:
-            self.may_be_known = True
             raise unavailable() from exc
-        self.may_be_known = True
         self._last_contact = monotonic()
         match state:
             case b"open":

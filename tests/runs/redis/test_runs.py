@@ -9,7 +9,7 @@ import pytest
 from pydantic_ai import Agent
 
 from pais_lite import AgentServer, serve
-from pais_lite.errors import Conflict, MemoryUnavailable, RunLost
+from pais_lite.errors import Conflict, MemoryUnavailable, RunCancelled, RunLost
 from pais_lite.events import Failed, Finished, TextDelta
 from pais_lite.runs.codec import encode_events
 from pais_lite.runs.redis.scripts import APPEND, BEAT, CLAIM, CLOSE, LOG, OPEN
@@ -63,6 +63,38 @@ async def test_a_chat_request_takes_two_round_trips_and_a_tool_call_two_more(
                     headers = {"idempotency-key": f"{key} {appends}"}
                     await ask(server, "POST", CHAT, chat(session_id="s"), headers)
             assert trips(seen) == [CLAIM.digest, expected[0], *[APPEND.digest] * appends, expected[1]]
+
+
+async def test_a_call_that_waits_and_its_answer_take_no_more_round_trips_than_any_other(
+    valkey: ValkeyServer,
+) -> None:
+    agent = Agent()
+
+    @agent.tool_plain(requires_approval=True)
+    def burn() -> str:
+        return "ashes"
+
+    # Going on, the session is told of the answer, and of the result of the agent's own tool.
+    for name, content, appends in (("clock", "12:00", 1), ("burn", '{"approved": true}', 2)):
+        says = [{"tool_calls": [{"name": name, "arguments": {}}]}, "Done."]
+        server = serve(agent, debug_mock_responses=says, memory_type="redis", memory_redis_url=valkey.url)
+        body = chat(session_id=name, tools=[{"type": "function", "function": {"name": "clock"}}])
+        rounds = []
+        async with server.lifespan():
+            # The first round opens the connection and brings the scripts to the server.
+            for _ in range(2):
+                with valkey.watching() as pausing:
+                    paused = await ask(server, "POST", CHAT, body)
+                (waiting,) = paused.json()["choices"][0]["message"]["tool_calls"]
+                answer = {"role": "tool", "tool_call_id": waiting["id"], "content": content}
+                with valkey.watching() as resuming:
+                    done = await ask(server, "POST", CHAT, {**body, "messages": [answer]})
+                assert done.json()["choices"][0]["message"]["content"] == "Done."
+                rounds.append((trips(pausing), trips(resuming)))
+        assert rounds[-1] == (
+            [OPEN.digest, CLOSE.digest],
+            [OPEN.digest, *[APPEND.digest] * appends, CLOSE.digest],
+        )
 
 
 async def test_all_keys_share_one_slot_and_expire(valkey: ValkeyServer, pair: Replicas) -> None:
@@ -146,6 +178,34 @@ async def test_a_server_that_forgot_everything_hears_of_a_run_again(
     assert isinstance(await end(run), Finished)
     record = await pair.two.get(new.run_id, "user")
     assert (record.status, record.details) == ("completed", {"x": 1})
+
+
+async def test_registering_raises_what_kept_a_run_from_it(valkey: ValkeyServer) -> None:
+    async with replicas(valkey, session_policy="reject") as pair:
+        await start(pair.one, new_run("wait forever"))
+        await pair.model.called("wait forever")
+        refused = new_run("say no")
+        await start(pair.two, refused)
+        with pytest.raises(Conflict, match="still being answered"):
+            await pair.two.registered(refused.run_id, "user")
+
+
+async def test_a_run_that_is_cancelled_while_it_opens_does_not_keep_the_session(
+    own_valkey: ValkeyServer,
+) -> None:
+    async with replicas(own_valkey) as pair:
+        assert isinstance(await end(await start(pair.one, new_run())), Finished)
+        own_valkey.pause()
+        run = await start(pair.one, new_run("say never"))
+        # The question is on its way, and its answer is not.
+        await anyio.sleep(0.1)
+        run.leave(cancel_with=RunCancelled("gone"))
+        await anyio.sleep(0.1)
+        own_valkey.resume()
+        assert isinstance(await end(run), Failed)
+        assert isinstance(await end(await start(pair.two, new_run("say next"))), Finished)
+        assert "say never" not in pair.model.calls
+        assert (await pair.two.get(run.record.run_id, "user")).status == "cancelled"
 
 
 async def test_a_claim_whose_holder_died_is_free_again(valkey: ValkeyServer, pair: Replicas) -> None:
@@ -246,7 +306,7 @@ async def test_a_drain_lets_detached_runs_finish_and_their_ends_be_stored(valkey
     statuses = []
     for grace in (5.0, 0.1):
         server = make(grace)
-        runs = server._served.runs
+        runs = server.served[0].runs
         async with server.lifespan():
             new = new_run("rest", session=str(grace))
             server._admission.enter("user")
@@ -254,6 +314,6 @@ async def test_a_drain_lets_detached_runs_finish_and_their_ends_be_stored(valkey
             await runs.registered(new.run_id, "user")
         other = make(1)
         async with other.lifespan():
-            record = await other._served.runs.get(new.run_id, "user")
+            record = await other.served[0].runs.get(new.run_id, "user")
             statuses.append((record.status, getattr(getattr(record.ending, "error", None), "code", None)))
     assert statuses == [("completed", None), ("failed", "server_shutdown")]
