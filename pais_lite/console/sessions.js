@@ -73,18 +73,14 @@ export class Sessions {
   }
 
   #row({ session_id: id, updated_at: at, event_count: count }) {
+    const goOn = el("a", { class: "button small", href: chatOf(id), text: "Go on" });
     const row = el(
       "tr",
       {},
       el("td", { class: "id" }, el("a", { href: eventsOf(id), text: id })),
       el("td", { title: at, text: ago(at) }),
       el("td", { class: "number", text: String(count) }),
-      el(
-        "td",
-        { class: "row-actions" },
-        el("a", { class: "button small", href: chatOf(id), text: "Go on" }),
-        this.#forget(id, () => row.remove()),
-      ),
+      el("td", {}, el("div", { class: "row-actions" }, goOn, this.#forget(id, () => row.remove()))),
     );
     return row;
   }

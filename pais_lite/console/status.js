@@ -84,9 +84,9 @@ export class Status {
     const pairs = [
       ["Name", card.name],
       ["Description", card.description],
-      ["URL", card.url],
       ["Version", card.version],
-      ["Protocol", card.protocolVersion],
+      // The card of protocol 1.0 lists the ways to speak to the agent; that of 0.3 has one.
+      ...(card.supportedInterfaces ?? [card]).map(({ url, protocolVersion }) => [`A2A ${protocolVersion}`, url]),
     ]
       .filter(([, value]) => value)
       .flatMap(([name, value]) => [
