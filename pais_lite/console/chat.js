@@ -191,7 +191,10 @@ export class Chat {
     this.prompt.addEventListener("input", () => this.#fit());
     byId("stop").addEventListener("click", () => this.current.stop());
     byId("detach").addEventListener("click", () => this.current.detach());
-    byId("new-chat").addEventListener("click", () => this.onSession(newSession()));
+    byId("new-chat").addEventListener("click", () => {
+      this.onSession(newSession());
+      this.prompt.focus();
+    });
     byId("to-end").addEventListener("click", () => {
       this.atEnd = true;
       this.#follow();

@@ -11,7 +11,7 @@ import { Tools } from "./tools.js";
 const VIEWS = ["chat", "sessions", "tools", "status", "requests"];
 const AGENT = `pais-console-agent:${BASE}`;
 const THEMES = ["auto", "light", "dark"];
-const server = { name: "agent", description: "", isUp: true };
+const server = { name: "agent", isUp: true };
 
 const requests = new Requests();
 const api = new Api({ askForKey, onRequest: (entry) => requests.add(entry), onReach });
@@ -61,7 +61,9 @@ function decoded(text) {
 function openChat(session) {
   session ??= chat.current?.session ?? newSession();
   if (chat.current?.session !== session || chat.current.path !== api.agentPath) chat.open(session);
-  byId("prompt").focus({ preventScroll: true });
+  // Not out of something else's hands, and not where it would bring up a keyboard on the glass.
+  if (document.activeElement === document.body && matchMedia("(pointer: fine)").matches)
+    byId("prompt").focus();
 }
 
 // --- the key

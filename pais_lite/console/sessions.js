@@ -80,7 +80,16 @@ export class Sessions {
       el("td", { class: "id" }, el("a", { href: eventsOf(id), text: id })),
       el("td", { title: at, text: ago(at) }),
       el("td", { class: "number", text: String(count) }),
-      el("td", {}, el("div", { class: "row-actions" }, goOn, this.#forget(id, () => row.remove()))),
+      el(
+        "td",
+        {},
+        el(
+          "div",
+          { class: "row-actions" },
+          goOn,
+          this.#forget(id, () => row.remove()),
+        ),
+      ),
     );
     return row;
   }

@@ -86,7 +86,10 @@ export class Status {
       ["Description", card.description],
       ["Version", card.version],
       // The card of protocol 1.0 lists the ways to speak to the agent; that of 0.3 has one.
-      ...(card.supportedInterfaces ?? [card]).map(({ url, protocolVersion }) => [`A2A ${protocolVersion}`, url]),
+      ...(card.supportedInterfaces ?? [card]).map(({ url, protocolVersion }) => [
+        `A2A ${protocolVersion}`,
+        url,
+      ]),
     ]
       .filter(([, value]) => value)
       .flatMap(([name, value]) => [
