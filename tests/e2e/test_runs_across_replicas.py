@@ -13,8 +13,9 @@ import anyio.to_thread
 import httpx2
 import pytest
 
-from tests.support.agents import CHAT, events, http_client
+from tests.support.agents import CHAT, events
 from tests.support.asgi import Answer, chat
+from tests.support.clients import http_client
 from tests.support.processes import Process, pais_run
 from tests.support.valkey import ValkeyServer
 

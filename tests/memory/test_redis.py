@@ -8,7 +8,9 @@ from pydantic_ai import Agent
 
 from pais_lite import MemoryEvent, RedisMemory, serve
 from pais_lite.errors import ConfigurationError, InvalidRequest, MemoryUnavailable
+from pais_lite.runs.redis.scripts import APPEND, CLOSE, OPEN
 from tests.support.asgi import ask, chat
+from tests.support.replicas import trips
 from tests.support.valkey import ValkeyServer, free_port
 
 pytestmark = pytest.mark.anyio
@@ -190,31 +192,25 @@ async def test_a_call_that_waits_and_its_answer_take_no_more_round_trips_than_an
     def burn() -> str:
         return "ashes"
 
-    taken = {}
-    for name, content in (("clock", "12:00"), ("burn", '{"approved": true}')):
+    # The pause is stored with the end of its run. Going on, the session is opened, told of the answer, told of the result
+    # of the agent's own tool, and closed.
+    for name, content, appends in (("clock", "12:00", 1), ("burn", '{"approved": true}', 2)):
         says = [{"tool_calls": [{"name": name, "arguments": {}}]}, "Done."]
         server = serve(agent, debug_mock_responses=says, memory_type="redis", memory_redis_url=valkey.url)
         body = chat(session_id=name, tools=[{"type": "function", "function": {"name": "clock"}}])
-        rounds = []
+        asked, answered = list[list[str]](), list[list[str]]()
         async with server.lifespan():
-            # The first round opens the connection and brings the scripts to the server, and in one that takes its time
-            # the log of the run is told meanwhile.
-            for _ in range(4):
-                first = reads(valkey)
-                asking = reads(valkey) - first
-                before = reads(valkey)
-                paused = await ask(server, "POST", "/v1/chat/completions", body)
+            # The first round brings the scripts to the server.
+            for _ in range(2):
+                with valkey.watching() as asked:
+                    paused = await ask(server, "POST", "/v1/chat/completions", body)
                 (waiting,) = paused.json()["choices"][0]["message"]["tool_calls"]
-                between = reads(valkey)
                 answer = {"role": "tool", "tool_call_id": waiting["id"], "content": content}
-                done = await ask(server, "POST", "/v1/chat/completions", {**body, "messages": [answer]})
-                after = reads(valkey)
+                with valkey.watching() as answered:
+                    done = await ask(server, "POST", "/v1/chat/completions", {**body, "messages": [answer]})
                 assert done.json()["choices"][0]["message"]["content"] == "Done."
-                rounds.append((between - before - asking, after - between - asking))
-        taken[name] = tuple(map(min, zip(*rounds, strict=True)))
-    # The pause is stored with the end of its run. Going on, the session is opened, told of the answer, told of the result
-    # of the agent's own tool, and closed.
-    assert taken == {"clock": (2, 3), "burn": (2, 4)}
+        assert trips(asked) == [OPEN.digest, CLOSE.digest]
+        assert trips(answered) == [OPEN.digest, *[APPEND.digest] * appends, CLOSE.digest]
 
 
 async def test_a_foreign_cursor_is_refused(valkey: ValkeyServer) -> None:

@@ -206,7 +206,7 @@ async def test_runs_are_listed_page_by_page_the_latest_first(pair: Replicas) -> 
         new = new_run(session=f"s{number % 2}", protocol="a2a" if number < 3 else "responses")
         await end(await start(pair.one, new))
         # A run is put away in the moment after its end.
-        await anyio.wait_all_tasks_blocked()
+        await anyio.lowlevel.checkpoint()
         ids.append(new.run_id)
     lasting = new_run("wait forever", session="other")
     await start(pair.one, lasting)

@@ -12,29 +12,32 @@ from pais_lite import AgentServer, serve
 from pais_lite.errors import Conflict, MemoryUnavailable, RunCancelled, RunLost
 from pais_lite.events import Failed, Finished, TextDelta
 from pais_lite.runs.codec import encode_events
-from pais_lite.runs.redis.scripts import APPEND, BEAT, CLAIM, CLOSE, LOG, OPEN
+from pais_lite.runs.redis.scripts import APPEND, CLAIM, CLOSE, OPEN
 from tests.support.asgi import ask, chat
-from tests.support.replicas import TIMEOUT, Replicas, end, new_run, nothing, read, replicas, start, told
+from tests.support.replicas import (
+    TIMEOUT,
+    Replicas,
+    end,
+    new_run,
+    nothing,
+    read,
+    replicas,
+    start,
+    told,
+    trips,
+)
 from tests.support.sockets import until
 from tests.support.valkey import ValkeyServer
 
 pytestmark = pytest.mark.anyio
 
 CHAT = "/v1/chat/completions"
-# What a replica does beside requests, when it does.
-BACKGROUND = {"XREAD", "HELLO", "PING", "CLIENT", BEAT.digest, LOG.digest}
 
 
 @pytest.fixture
 async def pair(valkey: ValkeyServer) -> AsyncIterator[Replicas]:
     async with replicas(valkey) as pair:
         yield pair
-
-
-def trips(seen: list[list[str]]) -> list[str]:
-    """Return what was sent, of which each was a trip of its own, without what nobody waited for."""
-    words = [command[1] if command[0] == "EVALSHA" else command[0] for command in seen]
-    return [word for word in words if word not in BACKGROUND]
 
 
 @pytest.mark.parametrize("stream", [True, False])
@@ -274,7 +277,7 @@ async def test_a_drain_lets_detached_runs_finish_and_their_ends_be_stored(valkey
     statuses = []
     for grace in (5.0, 0.1):
         server = make(grace)
-        runs = server._served.runs
+        runs = server.served[0].runs
         async with server.lifespan():
             new = new_run("rest", session=str(grace))
             server._admission.enter("user")
@@ -282,6 +285,6 @@ async def test_a_drain_lets_detached_runs_finish_and_their_ends_be_stored(valkey
             await runs.registered(new.run_id, "user")
         other = make(1)
         async with other.lifespan():
-            record = await other._served.runs.get(new.run_id, "user")
+            record = await other.served[0].runs.get(new.run_id, "user")
             statuses.append((record.status, getattr(getattr(record.ending, "error", None), "code", None)))
     assert statuses == [("completed", None), ("failed", "server_shutdown")]
