@@ -20,7 +20,18 @@ from pais_lite.errors import (
 from pais_lite.events import Failed, Finished, TextDelta
 from pais_lite.runs.codec import encode_events
 from pais_lite.runs.redis import log_writer
-from tests.support.replicas import TIMEOUT, Replicas, end, new_run, nothing, read, replicas, start, told
+from tests.support.replicas import (
+    TIMEOUT,
+    Replicas,
+    end,
+    finish,
+    new_run,
+    nothing,
+    read,
+    replicas,
+    start,
+    told,
+)
 from tests.support.sockets import until
 from tests.support.valkey import ValkeyServer
 
@@ -204,9 +215,7 @@ async def test_runs_are_listed_page_by_page_the_latest_first(pair: Replicas) -> 
     ids = []
     for number in range(5):
         new = new_run(session=f"s{number % 2}", protocol="a2a" if number < 3 else "responses")
-        await end(await start(pair.one, new))
-        # A run is put away in the moment after its end.
-        await anyio.lowlevel.checkpoint()
+        await finish(pair.one, new)
         ids.append(new.run_id)
     lasting = new_run("wait forever", session="other")
     await start(pair.one, lasting)
