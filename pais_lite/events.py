@@ -151,16 +151,19 @@ class Usage(Tokens):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finished:
-    """The run has its answer: `output` is the final text, or the JSON of a structured output.
+    """The run has its answer: `output` is the final text, or, with `structured`, the JSON of a structured output.
 
     With the finish reason `tool_calls`, it goes on once the client has answered all `tool_calls`; `output` is then the
-    text before them, which may be empty.
+    text before them, which may be empty. With `is_message`, the agent takes the answer for a word of a conversation
+    rather than for the result of a task, which some protocols tell apart.
     """
 
     output: str
     finish_reason: FinishReason = "stop"
     usage: Usage = field(default_factory=Usage)
     tool_calls: tuple[ToolCall, ...] = ()
+    structured: bool = False
+    is_message: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

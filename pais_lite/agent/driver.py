@@ -59,6 +59,7 @@ from pais_lite.events import (
 )
 from pais_lite.memory import MemoryEvent
 from pais_lite.memory.history import model_messages
+from pais_lite.pacing import Turnstile
 from pais_lite.telemetry import trace_ids
 
 __all__ = ["RunDriver"]
@@ -67,6 +68,8 @@ _log = logging.getLogger("pais_lite.agent")
 
 # How long a run that was cancelled may take to write down that it was.
 _LAST_WORDS_TIMEOUT = 5.0
+# In the metadata of the agent: `message` where its answer is no result of a task.
+_REPLY_KEY = "reply"
 _FINISH_REASONS: dict[str, FinishReason] = {"length": "length", "content_filter": "content_filter"}
 
 
@@ -84,6 +87,7 @@ class RunDriver:
         request: RunRequest,
         max_steps: int,
         context_limit: int,
+        starts: Turnstile,
         run: Run,
         outputs: OutputTypes,
         own_tools: Callable[[], Awaitable[Collection[str]]],
@@ -96,6 +100,7 @@ class RunDriver:
         self._request = request
         self._max_steps = max_steps
         self._context_limit = context_limit
+        self._starts = starts
         self._run = run
         self._emit = run.log.put
         self._outputs = outputs
@@ -178,6 +183,8 @@ class RunDriver:
 
     async def _iterate(self, start: Start) -> Finished:
         self._approved, self._denied = start.approved, start.denied
+        if not self._starts.try_pass():
+            await self._starts.wait_and_pass()
         try:
             async with self._begin(start) as run:
                 # As `agent.run` does; `async for` looks up the run's state again and again between two nodes.
@@ -197,10 +204,17 @@ class RunDriver:
         output = result.output if is_text else to_json(result.output, fallback=str).decode()
         if self._request.output is not None and not self._outputs.replaced_by(self._request.output):
             _check_own_output(self._request.output, output)
-        if self._request.stream and output and (self._answered_by_tool or not self._step_has_text):
+        streams = self._request.stream and (is_text or self._request.streams_structured)
+        if streams and output and (self._answered_by_tool or not self._step_has_text):
             await self._emit(TextDelta(output))
         reason = _FINISH_REASONS.get(result.response.finish_reason or "stop", "stop")
-        return Finished(output=output, finish_reason=reason, usage=self._usage_so_far())
+        return Finished(
+            output=output,
+            finish_reason=reason,
+            usage=self._usage_so_far(),
+            structured=not is_text,
+            is_message=(result.metadata or {}).get(_REPLY_KEY) == "message",
+        )
 
     async def _pause(
         self,
@@ -258,6 +272,7 @@ class RunDriver:
             toolsets=toolsets,
             capabilities=capabilities,
             model_settings=request.model_settings,
+            metadata=dict(request.metadata) or None,
             usage=self._usage,
             usage_limits=UsageLimits(request_limit=self._max_steps),
             infer_name=False,

@@ -30,15 +30,18 @@ class Conversation {
 
   // Draws what the server remembers, and takes up the run that was under way.
   async load() {
-    const where = `${this.path}memory/events?session_id=${encodeURIComponent(this.session)}&limit=${EVENTS}`;
-    const { events } = await this.api.json("GET", where, { quiet: true });
-    const turns = turnsOf(events, this.agent);
+    const turns = await this.#remembered();
     const kept = runs.get(this.place);
     // What the log of the run tells is more than what memory knows of it.
     if (kept && turns.at(-1)?.said === kept.text) turns.pop();
     this.element.replaceChildren(...turns.map((turn) => turn.element));
     if (kept) await this.#run(this.#begin(kept.text, kept.at), { follow: kept.id });
     else if (turns.at(-1)?.state === "unknown") turns.at(-1).offer(this.#button("Look again", () => this.load()));
+  }
+
+  async #remembered(options) {
+    const where = `${this.path}memory/events?session_id=${encodeURIComponent(this.session)}&limit=${EVENTS}`;
+    return turnsOf((await this.api.json("GET", where, options)).events, this.agent);
   }
 
   async send(text, input = text) {
@@ -70,12 +73,19 @@ class Conversation {
       turn.end();
       // A run that waits for its user is there again after a reload.
       if (turn.state !== "asking") runs.forget(this.place);
+      // The answer is there without its times, too.
+      if (follow) await this.#time(turn).catch(() => {});
     } catch (error) {
       await this.#broken(turn, active, error, follow);
     } finally {
       if (this.active === active) this.active = null;
       this.onChange();
     }
+  }
+
+  async #time(turn) {
+    const known = (await this.#remembered({ quiet: true })).at(-1);
+    if (known?.said === turn.said && known.state !== "unknown") turn.adopt(known);
   }
 
   async #broken(turn, active, error, follow) {

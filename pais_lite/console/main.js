@@ -33,18 +33,27 @@ function go(view, part) {
 function route() {
   const [, name, part] = location.hash.split("/");
   const view = VIEWS.includes(name) ? name : "chat";
-  const wanted = part ? decodeURIComponent(part) : undefined;
+  const wanted = part ? decoded(part) : undefined;
   document.body.dataset.view = view;
   for (const other of VIEWS) byId(`view-${other}`)?.toggleAttribute("hidden", other !== view);
   for (const tab of document.querySelectorAll("[data-tab]")) {
     if (tab.dataset.tab === view) tab.setAttribute("aria-current", "page");
     else tab.removeAttribute("aria-current");
   }
+  sessions.mark();
   if (!server.known) return;
   if (view === "chat") openChat(wanted);
   if (view === "sessions") sessions.show(wanted);
   if (view === "tools") tools.show();
   if (view === "status") status.show();
+}
+
+function decoded(text) {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
+  }
 }
 
 function openChat(session) {

@@ -3,7 +3,8 @@
 
 import { beforePaint, copyButton, el, visible } from "./dom.js";
 
-const FENCE = /^\s{0,3}(```+|~~~+)\s*([\w+#.-]*)\s*$/;
+// No two parts that could share what they match: a hostile line takes no longer than any other.
+const FENCE = /^ {0,3}(```+|~~~+)\s*([\w+#.-]*)$/;
 const HEADING = /^(#{1,6})\s+(.*)$/;
 const QUOTE = /^>\s?(.*)$/;
 const ITEM = /^(\s*)(?:[-*+]|(\d{1,4})[.)])\s+(.*)$/;
@@ -51,7 +52,7 @@ export class Prose {
   }
 
   #finish(line) {
-    line = line.replace(/\r$/, "");
+    line = line.trimEnd();
     this.line = "";
     if (this.live) {
       if (this.code) this.live.remove();

@@ -170,8 +170,11 @@ export class Clock {
   #parts = new Set();
   #all = new Set();
   #end = null;
-  #began = performance.now();
+  #began;
   #timer = setInterval(() => { for (const part of this.#parts) part.tick(); }, 200);
+
+  // `ago` is for how long the turn has been going on already.
+  constructor(ago = 0) { this.#began = performance.now() - ago; }
 
   now() { return this.#end ?? performance.now() - this.#began; }
   add(part) { this.#parts.add(part); this.#all.add(part); }

@@ -9,7 +9,7 @@ export class Turn {
   constructor({ text, at = Date.now(), agent, kind = "You" }) {
     this.said = text;
     this.at = at;
-    this.clock = new Clock();
+    this.clock = new Clock(Date.now() - at);
     this.branch = new Branch(this.clock);
     this.state = "waiting";
     this.stateText = el("span", { class: "turn-state" });
@@ -125,6 +125,12 @@ export class Turn {
     announce(`The agent asks whether it may call ${name}.\n`);
   }
 
+  // Takes times from the same turn as memory knows it: a log that is read again has none of its own.
+  adopt(known) {
+    for (const [id, call] of known.branch.calls) this.branch.calls.get(id)?.place(call.began, call.took);
+    this.clock.stop(known.clock.now());
+  }
+
   offer(...buttons) { this.buttons.replaceChildren(...buttons); }
 
   #sum() {
@@ -172,8 +178,9 @@ export function turnsOf(events, agent) {
       turn.branch.text(asText(content));
       close("done", at);
     } else if (type === "error") {
-      turn.branch.element.append(errorBlock({ message: asText(content), ...event.metadata?.error }));
-      close("failed", at);
+      const code = event.metadata?.code;
+      if (code !== "cancelled") turn.branch.element.append(errorBlock({ message: asText(content), code }));
+      close(code === "cancelled" ? "stopped" : "failed", at);
     }
   }
   close("unknown", began);

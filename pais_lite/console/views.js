@@ -37,6 +37,15 @@ export class Sessions {
     byId("recent").replaceChildren(...sessions.map(({ session_id: id, updated_at: at, event_count: count }) =>
       el("li", {}, el("a", { href: chatOf(id), title: id }, el("span", { class: "recent-id", text: id }), el("span", { class: "faint", text: `${ago(at)} · ${count} events` })))));
     byId("recent").parentElement.hidden = !sessions.length;
+    this.mark();
+  }
+
+  // Marks the session that the chat shows.
+  mark() {
+    for (const link of byId("recent").querySelectorAll("a")) {
+      if (link.getAttribute("href") === location.hash) link.setAttribute("aria-current", "true");
+      else link.removeAttribute("aria-current");
+    }
   }
 
   async #list() {

@@ -30,7 +30,7 @@ _WHOEVER_HAS_IT: frozenset[_Key] = frozenset(
 )
 _ALL_MODELS: _Key = ("GET", "/v1/models")
 _THE_FIRST: frozenset[_Key] = frozenset(
-    {("GET", "/.well-known/agent.json"), ("GET", "/.well-known/agent-card.json")}
+    {("POST", "/"), ("GET", "/.well-known/agent.json"), ("GET", "/.well-known/agent-card.json")}
 )
 
 
@@ -66,6 +66,9 @@ class Front:
             if (route.method, route.path) in _BY_MODEL:
                 handler = self._by_model({name: handler}, default=name)
             routes.append(Route(route.method, base_path(name) + route.path, handler))
+            if route.path == "/":
+                # The URL in the card has no slash at its end; clients add one or don't.
+                routes.append(Route(route.method, base_path(name), handler))
         return routes
 
     def _choosing(self, key: _Key, handlers: Mapping[str, Handler]) -> Handler:

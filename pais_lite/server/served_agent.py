@@ -8,8 +8,9 @@ from pydantic_ai import Agent as PydanticAgent
 from pydantic_ai.toolsets import AbstractToolset
 
 from pais_lite.agent import Agent, Neighbours
+from pais_lite.api.a2a.routes import A2A
 from pais_lite.api.admission import Admission
-from pais_lite.api.agent_card import AgentCardRoute
+from pais_lite.api.agent_card import AgentCardRoutes, CardMaker
 from pais_lite.api.call import Handler
 from pais_lite.api.chat_completions import ChatCompletions
 from pais_lite.api.memory import MemoryRoutes
@@ -68,7 +69,9 @@ class ServedAgent:
         chat = ChatCompletions(agent, self.runs, settings, admission, telemetry)
         responses = Responses(agent, self.runs, settings, admission, telemetry)
         models, memory = Models([agent.name]), MemoryRoutes(agent.memory)
-        card = AgentCardRoute(agent, settings.agent_public_url, base)
+        cards = CardMaker(agent, settings, base)
+        card = AgentCardRoutes(cards, settings)
+        a2a = A2A(agent, self.runs, settings, admission, telemetry, cards)
         return [
             Route("POST", "/v1/chat/completions", chat.create),
             Route("POST", "/v1/responses", responses.create),
@@ -78,7 +81,8 @@ class ServedAgent:
             Route("GET", "/v1/responses/{id}/input_items", responses.list_input_items),
             Route("GET", "/v1/models", models.list),
             Route("GET", "/v1/models/{id:path}", models.retrieve),
-            Route("GET", "/.well-known/agent.json", card.retrieve),
+            Route("POST", "/", a2a.handle),
+            Route("GET", "/.well-known/agent.json", card.retrieve_old),
             Route("GET", "/.well-known/agent-card.json", card.retrieve),
             Route("GET", "/tools", Tools(agent).list),
             Route("GET", "/memory/sessions", memory.list_sessions),

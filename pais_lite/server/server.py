@@ -220,7 +220,7 @@ class AgentServer:
             return
         owner = (
             DEFAULT_OWNER
-            if request.path in self._open_paths
+            if request.path in self._open_paths and request.method != "POST"
             else authenticate(request, self.settings.agent_api_keys)
         )
         match = self._router.find(request.method, request.path)

@@ -9,6 +9,7 @@ HOSTILE = (
     "- </div></article><style>body { display: none }</style>\n"
     "```html\n<iframe src='https://evil.example/'></iframe>\n```\n"
     "\u202eevil\u202c \u2066isolated, and never closed\n"
+    "```" + " " * 50_000 + "!\n"
     "\x1b[31mred\x07 &lt;not an entity&gt; ${1+1} {{1+1}} " + "x" * 20_000 + "\nThe end."
 )
 WORDS = 5000

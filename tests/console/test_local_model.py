@@ -1,5 +1,6 @@
 """A conversation with a real language model, in the browser, with `pais run` as users start it."""
 
+import re
 from collections.abc import Iterator
 
 import pytest
@@ -32,10 +33,12 @@ def test_real_model_is_read_word_by_word(browsing: Browsing, local_server: Proce
         "document.querySelector('.prose')?.textContent.length ?? 0))"
         ".observe(document.getElementById('transcript'), { subtree: true, childList: true, characterData: true })"
     )
-    visit.ask("What is the capital of France?")
-    visit.until("done")
-    assert "Paris" in visit.answer()
-    assert page.evaluate("window.lengths.size") >= 3
-    visit.ask("Thank you. Which river flows through it?")
-    visit.until("done")
-    assert visit.answer().strip()
+    visit.ask("Tell me a long story about a baker in Paris, with all that he does in a day.")
+    page.locator(".turn .prose", has_text=re.compile(r"(\w+\W+){20}")).wait_for()
+    page.locator("#stop").click()
+    visit.until("stopped")
+    assert len(page.evaluate("[...window.lengths]")) >= 5
+    visit.ask("Tell me another long story, about a colour.")
+    page.locator(".turn:last-child .prose", has_text=re.compile(r"\w")).wait_for()
+    page.locator("#stop").click()
+    visit.until("stopped")

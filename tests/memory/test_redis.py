@@ -8,9 +8,7 @@ from pydantic_ai import Agent
 
 from pais_lite import MemoryEvent, RedisMemory, serve
 from pais_lite.errors import ConfigurationError, InvalidRequest, MemoryUnavailable
-from pais_lite.runs.redis.scripts import APPEND, CLOSE, OPEN
 from tests.support.asgi import ask, chat
-from tests.support.replicas import trips
 from tests.support.valkey import ValkeyServer, free_port
 
 pytestmark = pytest.mark.anyio
@@ -181,36 +179,6 @@ async def test_memory_comes_back_without_a_restart_of_ours(own_valkey: ValkeySer
                 answer = await ask(server, "POST", "/v1/chat/completions", chat(session_id="s"))
                 statuses.append(answer.status)
     assert statuses == [200, 503, 200]
-
-
-async def test_a_call_that_waits_and_its_answer_take_no_more_round_trips_than_any_other(
-    valkey: ValkeyServer,
-) -> None:
-    agent = Agent()
-
-    @agent.tool_plain(requires_approval=True)
-    def burn() -> str:
-        return "ashes"
-
-    # The pause is stored with the end of its run. Going on, the session is opened, told of the answer, told of the result
-    # of the agent's own tool, and closed.
-    for name, content, appends in (("clock", "12:00", 1), ("burn", '{"approved": true}', 2)):
-        says = [{"tool_calls": [{"name": name, "arguments": {}}]}, "Done."]
-        server = serve(agent, debug_mock_responses=says, memory_type="redis", memory_redis_url=valkey.url)
-        body = chat(session_id=name, tools=[{"type": "function", "function": {"name": "clock"}}])
-        asked, answered = list[list[str]](), list[list[str]]()
-        async with server.lifespan():
-            # The first round brings the scripts to the server.
-            for _ in range(2):
-                with valkey.watching() as asked:
-                    paused = await ask(server, "POST", "/v1/chat/completions", body)
-                (waiting,) = paused.json()["choices"][0]["message"]["tool_calls"]
-                answer = {"role": "tool", "tool_call_id": waiting["id"], "content": content}
-                with valkey.watching() as answered:
-                    done = await ask(server, "POST", "/v1/chat/completions", {**body, "messages": [answer]})
-                assert done.json()["choices"][0]["message"]["content"] == "Done."
-        assert trips(asked) == [OPEN.digest, CLOSE.digest]
-        assert trips(answered) == [OPEN.digest, *[APPEND.digest] * appends, CLOSE.digest]
 
 
 async def test_a_foreign_cursor_is_refused(valkey: ValkeyServer) -> None:

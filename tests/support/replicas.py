@@ -17,15 +17,12 @@ from pais_lite.events import Failed, Finished, RunEvent
 from pais_lite.memory import LocalMemory, RedisMemory
 from pais_lite.runs import FollowedRun, NewRun, Once, Runs
 from pais_lite.runs.codec import encode_events
-from pais_lite.runs.redis.scripts import BEAT, LOG
 from pais_lite.server.served_agent import ServedAgent
 from pais_lite.settings import Settings
 from tests.support.sockets import until
 from tests.support.valkey import ValkeyServer
 
 TIMEOUT = 20.0
-# What a replica does beside requests, when it does.
-_BACKGROUND = {"XREAD", "HELLO", "PING", "CLIENT", BEAT.digest, LOG.digest}
 
 
 @dataclass
@@ -165,9 +162,3 @@ async def told(runs: Runs, run_id: str, owner: str = "user") -> bytes:
         return encode_events(await read(run))
     finally:
         run.leave()
-
-
-def trips(seen: list[list[str]]) -> list[str]:
-    """Return the scripts and commands, each a round trip, that a server saw and that a request waited for."""
-    words = [command[1] if command[0] == "EVALSHA" else command[0] for command in seen]
-    return [word for word in words if word not in _BACKGROUND]

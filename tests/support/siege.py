@@ -57,6 +57,7 @@ _SERVER_ERRORS_ALLOWED = {501, 505}
 _HEAD = re.compile(rb"HTTP/1\.[01] (\d{3})[^\r\n]*\r\n((?:[^\r\n]+\r\n)*)\r\n")
 # Far more than anything takes, also where many others work on the same machine.
 _MAX_SECONDS = 60.0
+_SETTLE_SECONDS = 20.0
 _QUIET_SECONDS = 0.1
 _AT_ONCE = 24
 _FIRST_CONNECTIONS = 50
@@ -73,12 +74,21 @@ agent = Agent(name="fuzzed", deps_type=AgentDeps)
 
 
 @agent.tool
-async def census(ctx: RunContext[AgentDeps]) -> dict[str, int]:
-    \"\"\"Count what this process holds.\"\"\"
+async def census(ctx: RunContext[AgentDeps]) -> dict[str, object]:
+    \"\"\"Count what this process holds, and tell where its tasks are.\"\"\"
     if not ctx.deps.session_id.startswith("census"):
         return {}
     gc.collect()
-    return {"tasks": len(asyncio.all_tasks()), "files": len(os.listdir("/proc/self/fd"))}
+    where = sorted(place(task.get_coro()) for task in asyncio.all_tasks())
+    return {"tasks": len(where), "files": len(os.listdir("/proc/self/fd")), "where": where}
+
+
+def place(coroutine: object) -> str:
+    names = []
+    while (frame := getattr(coroutine, "cr_frame", None)) is not None:
+        names.append(f"{frame.f_code.co_name}:{frame.f_lineno}")
+        coroutine = getattr(coroutine, "cr_await", None)
+    return "/".join(names)
 """
 _APP = """
 from pais_lite import serve
@@ -121,6 +131,7 @@ class Besieged:
     slowest: float = 0.0
     connections: int = 0
     megabytes: list[int] = field(default_factory=list)
+    where: list[str] = field(default_factory=list)
 
     async def endure(self, seed: int, connections: int, *, first: int = 0) -> None:
         """Make so many connections, some at a time; number `n` does the same whenever the seed is the same."""
@@ -150,17 +161,17 @@ class Besieged:
             answer = await client.post(CHAT, json=chat(session_id=session))
             assert answer.status_code == 200, answer.text
             events = (await client.get("/memory/events", params={"session_id": session})).json()["events"]
-        found: dict[str, int] = next(
-            event["content"]["result"] for event in events if event["event_type"] == "tool_result"
-        )
-        return found
+        found = next(event["content"]["result"] for event in events if event["event_type"] == "tool_result")
+        self.where = found.pop("where")
+        held: dict[str, int] = found
+        return held
 
     async def settled(self, before: dict[str, int]) -> None:
         """Wait until the server holds no more than `before`; what does not go away by then is wrong."""
-        deadline = time.monotonic() + _MAX_SECONDS
+        deadline = time.monotonic() + _SETTLE_SECONDS
         while (now := await self.census()) != before and any(now[name] > before[name] for name in before):
             if time.monotonic() > deadline:
-                self.wrong.append(f"left behind: {now}, at first {before}")
+                self.wrong.append(f"left behind: {now}, at first {before}; tasks at {self.where}")
                 return
             await asyncio.sleep(0.2)
 

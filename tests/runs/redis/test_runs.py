@@ -12,32 +12,29 @@ from pais_lite import AgentServer, serve
 from pais_lite.errors import Conflict, MemoryUnavailable, RunCancelled, RunLost
 from pais_lite.events import Failed, Finished, TextDelta
 from pais_lite.runs.codec import encode_events
-from pais_lite.runs.redis.scripts import APPEND, CLAIM, CLOSE, OPEN
+from pais_lite.runs.redis.scripts import APPEND, BEAT, CLAIM, CLOSE, LOG, OPEN
 from tests.support.asgi import ask, chat
-from tests.support.replicas import (
-    TIMEOUT,
-    Replicas,
-    end,
-    new_run,
-    nothing,
-    read,
-    replicas,
-    start,
-    told,
-    trips,
-)
+from tests.support.replicas import TIMEOUT, Replicas, end, new_run, nothing, read, replicas, start, told
 from tests.support.sockets import until
 from tests.support.valkey import ValkeyServer
 
 pytestmark = pytest.mark.anyio
 
 CHAT = "/v1/chat/completions"
+# What a replica does beside requests, when it does.
+BACKGROUND = {"XREAD", "HELLO", "PING", "CLIENT", BEAT.digest, LOG.digest}
 
 
 @pytest.fixture
 async def pair(valkey: ValkeyServer) -> AsyncIterator[Replicas]:
     async with replicas(valkey) as pair:
         yield pair
+
+
+def trips(seen: list[list[str]]) -> list[str]:
+    """Return what was sent, of which each was a trip of its own, without what nobody waited for."""
+    words = [command[1] if command[0] == "EVALSHA" else command[0] for command in seen]
+    return [word for word in words if word not in BACKGROUND]
 
 
 @pytest.mark.parametrize("stream", [True, False])
@@ -66,6 +63,38 @@ async def test_a_chat_request_takes_two_round_trips_and_a_tool_call_two_more(
                     headers = {"idempotency-key": f"{key} {appends}"}
                     await ask(server, "POST", CHAT, chat(session_id="s"), headers)
             assert trips(seen) == [CLAIM.digest, expected[0], *[APPEND.digest] * appends, expected[1]]
+
+
+async def test_a_call_that_waits_and_its_answer_take_no_more_round_trips_than_any_other(
+    valkey: ValkeyServer,
+) -> None:
+    agent = Agent()
+
+    @agent.tool_plain(requires_approval=True)
+    def burn() -> str:
+        return "ashes"
+
+    # Going on, the session is told of the answer, and of the result of the agent's own tool.
+    for name, content, appends in (("clock", "12:00", 1), ("burn", '{"approved": true}', 2)):
+        says = [{"tool_calls": [{"name": name, "arguments": {}}]}, "Done."]
+        server = serve(agent, debug_mock_responses=says, memory_type="redis", memory_redis_url=valkey.url)
+        body = chat(session_id=name, tools=[{"type": "function", "function": {"name": "clock"}}])
+        rounds = []
+        async with server.lifespan():
+            # The first round opens the connection and brings the scripts to the server.
+            for _ in range(2):
+                with valkey.watching() as pausing:
+                    paused = await ask(server, "POST", CHAT, body)
+                (waiting,) = paused.json()["choices"][0]["message"]["tool_calls"]
+                answer = {"role": "tool", "tool_call_id": waiting["id"], "content": content}
+                with valkey.watching() as resuming:
+                    done = await ask(server, "POST", CHAT, {**body, "messages": [answer]})
+                assert done.json()["choices"][0]["message"]["content"] == "Done."
+                rounds.append((trips(pausing), trips(resuming)))
+        assert rounds[-1] == (
+            [OPEN.digest, CLOSE.digest],
+            [OPEN.digest, *[APPEND.digest] * appends, CLOSE.digest],
+        )
 
 
 async def test_all_keys_share_one_slot_and_expire(valkey: ValkeyServer, pair: Replicas) -> None:
