@@ -245,6 +245,16 @@ async def test_runs_are_listed_page_by_page_the_latest_first(pair: Replicas) -> 
             await pair.two.list("user", cursor=foreign)
 
 
+@pytest.mark.parametrize("run_id", ["resp_unknown", "", "\ud83d", "a:b", "x" * 10_000, "a\r\nb"])
+async def test_what_is_no_run_is_not_found(pair: Replicas, run_id: str) -> None:
+    for call in (pair.one.get, pair.one.follow, pair.one.cancel):
+        with pytest.raises(NotFound):
+            await call(run_id, "user")
+    with pytest.raises(NotFound):
+        await pair.one.amend(run_id, "user", {"a": 1})
+    assert not await pair.one.delete(run_id, "user")
+
+
 async def test_owners_never_see_each_others_runs(pair: Replicas) -> None:
     new = new_run("wait gate", owner="alice", key="k")
     await start(pair.one, new)
