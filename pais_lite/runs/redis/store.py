@@ -58,9 +58,9 @@ class RunStore:
         """Return the stream of what a run said."""
         return f"{self.prefix}log:{owner}:{run_id}"
 
-    def index_key(self, owner: str) -> str:
-        """Return the sorted set of an owner's runs."""
-        return f"{self.prefix}runs:{owner}"
+    def index_key(self, owner: str, protocol: str) -> str:
+        """Return the sorted set of an owner's runs that began in a protocol."""
+        return f"{self.prefix}runs:{owner}:{protocol}"
 
     def turns_key(self, owner: str, session_id: str) -> str:
         """Return the list of those who want to work on a session."""
