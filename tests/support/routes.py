@@ -104,6 +104,11 @@ def _break(chat: dict[str, Any], wrong: tuple[str, Any]) -> Sent:
     return Sent(body={**chat, name: value})
 
 
+_NO_CHATS: list[Sent] = [
+    *(Sent(body=body) for body in (None, "x", 5)),
+    Sent(body=[]),
+    *(Sent(body=body) for body in (b"{", b"\xff", b"[" * 100_000, b"{}x")),
+]
 _chat = Described(
     valid=st.builds(
         lambda body, headers: Sent(body=body, headers=headers),
@@ -112,9 +117,7 @@ _chat = Described(
     ),
     wrong=st.one_of(
         st.builds(_break, _chats.filter(lambda chat: "session_id" not in chat), _wrong_fields),
-        st.sampled_from(
-            [Sent(body=body) for body in (None, [], "x", 5, b"{", b"\xff", b"[" * 100_000, b"{}x")]
-        ),
+        st.sampled_from(_NO_CHATS),
         st.builds(
             lambda body, headers: Sent(body=body, headers=headers),
             _chats,
@@ -187,6 +190,17 @@ _wrong_response_fields = st.one_of(
 
 DESCRIPTIONS: Mapping[str, Described] = {
     "GET /": Described(_anything, is_open=True),
+    # JSON-RPC says what is wrong in its own words, with 200.
+    "POST /": Described(
+        st.builds(
+            lambda number, method, params: Sent(
+                body={"jsonrpc": "2.0", "id": number, "method": method, "params": params}
+            ),
+            st.integers(0, 10**6),
+            st.sampled_from(["tasks/get", "GetTask", "tasks/cancel", "nothing", "ListTasks"]) | _texts,
+            st.sampled_from([{}, {"id": "x"}, {"id": 5}, {"id": None, "a": []}]),
+        )
+    ),
     "GET /health": Described(_anything, is_open=True),
     "GET /ready": Described(_anything, is_open=True),
     "GET /.well-known/agent.json": _card,
