@@ -193,7 +193,7 @@ local owner, run, policy, once, claim = take(), take(), take(), take(), take()
 local ticket = me .. ':' .. run
 local status = redis.call('HGET', record, 'status')
 if final[status] then
-  return {'over'}
+  return {'over', redis.call('HGET', record, 'ending')}
 end
 if once ~= '' then
   local claimed = redis.call('GET', once)

@@ -109,8 +109,12 @@ class RunStore:
         except ServerError:
             raise
         except RespError:
-            self._last_failure = monotonic()
+            self.note_failure()
             raise
+
+    def note_failure(self) -> None:
+        """Remember that the server could not be reached just now."""
+        self._last_failure = monotonic()
 
     async def pipeline(self, commands: Sequence[Command]) -> list[Reply]:
         """Run commands that may run twice, in one round trip. Raises `MemoryUnavailable`."""
