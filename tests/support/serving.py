@@ -43,12 +43,12 @@ def mock_agents(
 
 
 @asynccontextmanager
-async def listening(make: Callable[[str], Any]) -> AsyncIterator[str]:
+async def listening(make: Callable[[str], Any], host: str = "127.0.0.1") -> AsyncIterator[str]:
     """Serve an ASGI application, made for its URL, on a loopback port of this process."""
     with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
+        listener.bind((host, 0))
         listener.listen()
-        url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+        url = f"http://{host}:{listener.getsockname()[1]}"
         config = uvicorn.Config(make(url), log_level="warning", timeout_graceful_shutdown=1)
         server = uvicorn.Server(config)
         serving = asyncio.create_task(server.serve([listener]))
