@@ -148,7 +148,7 @@ async def test_405(agent: Agent[None, str]) -> None:
     for method, path, allow in [
         ("GET", CHAT, "POST"),
         ("POST", "/health", "GET, HEAD"),
-        ("BREW", "/", "GET, HEAD"),
+        ("BREW", "/", "GET, HEAD, POST"),
     ]:
         answer = await ask_and_check_health(serve(agent), method, path)
         assert (answer.status, answer.headers["allow"]) == (405, allow)

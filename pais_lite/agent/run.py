@@ -9,6 +9,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Generator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 
 from pais_lite.agent.event_log import EventLog
 from pais_lite.errors import PaisError, RunCancelled, RunFailed, RunTimedOut
@@ -39,6 +40,7 @@ class Run:
         self.log = EventLog()
         self.cancel_reason: PaisError | None = None
         self.has_begun = False
+        self.ended_at: datetime | None = None
         self._timeout = timeout
         self._latest = deadline
         self._ending: Finished | Failed | None = None
@@ -144,6 +146,7 @@ class Run:
 
     def _end(self, ending: Finished | Failed) -> None:
         self._ending = ending
+        self.ended_at = datetime.now(UTC)
         self._timer.cancel()
         self.log.append(ending)
         self._ended.set()

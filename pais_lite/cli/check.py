@@ -135,7 +135,8 @@ async def _check_sub_agent(peer: SubAgent) -> str:
         profile = await peer.discover()
     except PeerUnavailable as exc:
         raise _Problem(f"{peer.place}: {exc.message}") from exc
-    return f"{profile.model} {'at' if isinstance(peer, RemoteAgent) else 'in'} {peer.place}"
+    how = f", by A2A {profile.a2a.version}" if profile.a2a is not None else ""
+    return f"{profile.model} {'at' if isinstance(peer, RemoteAgent) else 'in'} {peer.place}{how}"
 
 
 def _say(name: str, *, ok: bool, text: str) -> None:

@@ -3,17 +3,25 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import Any
 
 import httpx2
 
 from pais_lite.delegation import chain
-from pais_lite.delegation.profile import AgentProfile, find_places, maybe_profile, maybe_profile_of_models
+from pais_lite.delegation.a2a_client import A2AClient
+from pais_lite.delegation.profile import (
+    AgentProfile,
+    find_places,
+    maybe_profile,
+    maybe_profile_of_models,
+    reachable_url,
+    same_origin,
+)
+from pais_lite.delegation.replies import MAX_ERROR_BYTES, read_body, refusal
 from pais_lite.delegation.stream import (
-    MAX_ANSWER_CHARACTERS,
     AnswerFailed,
     AnswerReader,
-    error_code,
     read_completion,
     read_usage,
     waits_for_somebody,
@@ -27,9 +35,6 @@ __all__ = ["HttpClient", "RemoteAgent"]
 
 # No honest card is longer.
 _MAX_CARD_BYTES = 1024 * 1024
-# An answer that comes whole: its text, each character escaped, and what is around it.
-_MAX_BODY_BYTES = 8 * MAX_ANSWER_CHARACTERS
-_MAX_ERROR_BYTES = 64 * 1024
 
 
 class HttpClient:
@@ -53,7 +58,7 @@ class HttpClient:
 
 
 class RemoteAgent(SubAgent):
-    """Another agent: a server like this one, any that has an agent card and the OpenAI API, or the API alone.
+    """Another agent: a server like this one, any that has an agent card and A2A or the OpenAI API, or the API alone.
 
     `card_url` is its base URL, or that of its card. `api_key` goes along as a bearer key. What it is and can is
     looked up in the background, from the first use on; while it cannot be reached, `profile` is `None`, and looking
@@ -81,6 +86,7 @@ class RemoteAgent(SubAgent):
         self._headers = {"authorization": f"Bearer {api_key}"} if api_key else {}
         self._discovery_timeout = discovery_timeout
         self._http = http_client or HttpClient()
+        self._a2a = A2AClient(lambda: self._http.get(), connect_timeout=discovery_timeout)
 
     @property
     def place(self) -> str:
@@ -97,7 +103,7 @@ class RemoteAgent(SubAgent):
             async with asyncio.timeout(self._discovery_timeout):
                 for place in self._places.cards:
                     if (profile := maybe_profile(await self._get(place))) is not None:
-                        return profile
+                        return await self._with_protocol(profile, place)
                 models = maybe_profile_of_models(await self._get(f"{self._places.api}/models"), self.name)
         except TimeoutError as exc:
             raise PeerUnavailable("it did not answer in time") from exc
@@ -108,10 +114,14 @@ class RemoteAgent(SubAgent):
     async def hand_over(
         self, task: Task, profile: AgentProfile, tell: Callable[[AnswerPart], Awaitable[None]]
     ) -> str:
-        """Send a chat request and read its answer; see `SubAgent`.
+        """Send the task and read the answer; see `SubAgent`.
 
-        Cancelling it closes the connection, by which the other side knows to stop as well.
+        Cancelling it closes the connection, by which the other side knows to stop as well; by A2A, it is told so.
         """
+        if profile.a2a is not None:
+            # The key is for the agent that it was given for, wherever its card says that it is.
+            own = self._headers if same_origin(profile.a2a.url, self.card_url) else {}
+            return await self._a2a.hand_over(task, profile.a2a, {**_headers(task), **own}, tell)
         body: dict[str, Any] = {
             "model": profile.model,
             "messages": task.messages(role="task-delegation" if profile.takes_delegations else "user"),
@@ -121,19 +131,28 @@ class RemoteAgent(SubAgent):
             body["stream_options"] = {"include_usage": True}
         async with self._post(body, _headers(task)) as response:
             if response.status_code != 200:
-                error = await _read(response, _MAX_ERROR_BYTES)
+                error = await read_body(response, MAX_ERROR_BYTES)
                 await tell(AnswerUsage(read_usage(error)))
-                raise _refusal(response.status_code, error)
+                raise refusal(response.status_code, error)
             if response.headers.get("content-type", "").startswith("text/event-stream"):
                 return await _follow(response, tell)
-            answer = await _read(response, _MAX_BODY_BYTES)
+            answer = await read_body(response)
             await tell(AnswerUsage(read_usage(answer)))
             return read_completion(answer)
 
     async def aclose(self) -> None:
         """Stop looking and close the connections; using the agent again opens both again."""
         await super().aclose()
+        await self._a2a.aclose()
         await self._http.aclose()
+
+    async def _with_protocol(self, profile: AgentProfile, card_url: str) -> AgentProfile:
+        """Choose how the agent is spoken to: by the OpenAI API where it has that, which tells more, else by A2A."""
+        if profile.a2a is None or profile.takes_delegations:
+            return replace(profile, a2a=None)
+        if maybe_profile_of_models(await self._get(f"{self._places.api}/models"), self.name) is not None:
+            return replace(profile, a2a=None)
+        return replace(profile, a2a=replace(profile.a2a, url=reachable_url(profile.a2a.url, card_url)))
 
     @asynccontextmanager
     async def _post(
@@ -209,25 +228,3 @@ async def _follow(response: httpx2.Response, tell: Callable[[AnswerPart], Awaita
     if reader.waits:
         raise waits_for_somebody()
     return reader.text
-
-
-def _refusal(status: int, body: bytes) -> DelegationFailed:
-    """Return what a status other than 200 means. The answer's own words may hold anything and stay here."""
-    code = error_code(body)
-    if status in (401, 403):
-        return DelegationFailed("it refused our key")
-    if status == 429 or code == "server_shutdown":
-        return DelegationFailed("it is too busy at the moment")
-    return DelegationFailed.because(f"it answered with status {status}", code)
-
-
-async def _read(response: httpx2.Response, limit: int) -> bytes:
-    """Return the whole body; raises `DelegationFailed` for one that is longer than any should be."""
-    pieces: list[bytes] = []
-    size = 0
-    async for piece in response.aiter_bytes():
-        size += len(piece)
-        if size > limit:
-            raise DelegationFailed("its answer is too long")
-        pieces.append(piece)
-    return b"".join(pieces)

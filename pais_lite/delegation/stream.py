@@ -19,6 +19,7 @@ __all__ = [
     "AnswerText",
     "error_code",
     "maybe_plain_word",
+    "maybe_progress",
     "read_completion",
     "read_usage",
     "waits_for_somebody",
@@ -107,7 +108,7 @@ class AnswerReader:
             return [AnswerFailed(_code_of(chunk["error"]))]
         self.usage = _maybe_usage(chunk.get("usage")) or self.usage
         events: list[AnswerEvent] = []
-        if (progress := _maybe_progress(chunk.get("progress"))) is not None:
+        if (progress := maybe_progress(chunk.get("progress"))) is not None:
             self._take_step(progress, events)
         match chunk.get("choices"):
             case [{"delta": {"content": str() as text}}, *_] if (step := _step_in_text(text)) is not None:
@@ -142,7 +143,7 @@ def _step_in_text(text: str) -> Progress | None:
         details = load_json(text.encode(errors="replace"))
     except (ValueError, RecursionError):
         return None
-    return _maybe_progress({"status": "started", **details})
+    return maybe_progress({"status": "started", **details})
 
 
 def read_completion(data: bytes) -> str:
@@ -247,7 +248,8 @@ def _detail(details: object, name: str) -> int:
     return max(value, 0) if isinstance(value, int) else 0
 
 
-def _maybe_progress(details: object) -> Progress | None:
+def maybe_progress(details: object) -> Progress | None:
+    """Read what another agent says of its own steps, `None` where it is something else."""
     match details:
         case {
             "type": "progress",

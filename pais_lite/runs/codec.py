@@ -29,6 +29,8 @@ from pais_lite.events import (
 
 __all__ = ["decode_event", "decode_events", "encode_event", "encode_events"]
 
+# Of a `Finished`; most have none of them.
+_FINISHED_FLAGS = ("structured", "is_message")
 _ERRORS: Mapping[str, type[PaisError]] = {name: getattr(errors, name) for name in errors.__all__}
 
 
@@ -73,7 +75,8 @@ def _to_json(event: RunEvent) -> list[Any]:
                 "usage": _usage_to_json(event.usage),
             }
             calls = [{name: getattr(call, name) for name in _CALL_FIELDS} for call in event.tool_calls]
-            return ["finished", {**told, **({"tool_calls": calls} if calls else {})}]
+            flags = {name: True for name in _FINISHED_FLAGS if getattr(event, name)}
+            return ["finished", {**told, **flags, **({"tool_calls": calls} if calls else {})}]
         case Failed():
             return ["failed", {"error": _error_to_json(event.error), "usage": _usage_to_json(event.usage)}]
 
@@ -93,8 +96,13 @@ def _from_json(value: Any) -> RunEvent:
         case ["finished", {"output": output, "finish_reason": reason, "usage": usage, **others}]:
             waiting: Any = others.get("tool_calls", ())
             calls = [ToolCall(**{name: call[name] for name in _CALL_FIELDS}) for call in waiting]
+            flags = {name: others.get(name) is True for name in _FINISHED_FLAGS}
             return Finished(
-                output=output, finish_reason=reason, usage=_usage_from_json(usage), tool_calls=tuple(calls)
+                output=output,
+                finish_reason=reason,
+                usage=_usage_from_json(usage),
+                tool_calls=tuple(calls),
+                **flags,
             )
         case ["failed", {"error": error, "usage": usage}]:
             return Failed(error=_error_from_json(error), usage=_usage_from_json(usage))

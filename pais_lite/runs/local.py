@@ -215,7 +215,6 @@ class LocalRuns(Runs):
         if self._under_way.pop(place, None) is None or not entry.new.store:
             self._forget_key(place[0], once)
             return
-        entry.updated_at = datetime.now(UTC)
         weight = entry.log.weight + len(dump_json(entry.details))
         self._ended[place] = _Ended(entry.record(self._agent.name), entry.log, once, weight)
         self._ended_weight += weight

@@ -40,7 +40,7 @@ class RunUnderWay:
             protocol=new.protocol,
             status=status if ending is None else status_of(ending),
             created_at=new.created_at,
-            updated_at=self.updated_at,
+            updated_at=self.run.ended_at or self.updated_at,
             details=dict(self.details),
             ending=ending,
         )

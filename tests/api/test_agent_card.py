@@ -33,22 +33,58 @@ async def card(
     return await ask(server, "GET", path, headers={"host": "agents.example", **(headers or {})}, **scope)
 
 
-@pytest.mark.parametrize("path", PATHS)
-async def test_card_says_who_where_and_what(path: str) -> None:
-    answer = (await card(mock_server("x", agent=clerk(), agent_description="Files things."), path)).json()
+@pytest.mark.parametrize(
+    ("path", "version"), [(PATHS[0], "1.0"), (PATHS[0], "0.3"), (PATHS[1], "1.0"), (PATHS[1], "0.3")]
+)
+async def test_card_says_who_where_and_what(path: str, version: str) -> None:
+    server = mock_server("x", agent=clerk(), agent_description="Files things.", a2a_card_version=version)
+    answer = (await card(server, path)).json()
     assert (answer["name"], answer["description"]) == ("clerk", "Files things.")
-    assert (answer["protocolVersion"], answer["url"]) == ("0.3.0", "http://agents.example")
+    if version == "1.0" and path == PATHS[0]:
+        # Readers of 1.0 refuse what they do not know.
+        assert not answer.keys() & {"url", "protocolVersion", "preferredTransport", "additionalInterfaces"}
+        assert answer["supportedInterfaces"] == [
+            {"url": "http://agents.example", "protocolBinding": "JSONRPC", "protocolVersion": spoken}
+            for spoken in ("1.0", "0.3")
+        ]
+    else:
+        assert (answer["protocolVersion"], answer["url"]) == ("0.3.0", "http://agents.example")
+        assert answer["preferredTransport"] == "JSONRPC"
+        assert "supportedInterfaces" not in answer
     assert [(skill["id"], skill["description"]) for skill in answer["skills"]] == [
         ("look", "Look a word up.")
     ]
-    assert answer["capabilities"]["extensions"] == [{"uri": "urn:pais:task-delegation", "required": False}]
+    assert answer["capabilities"]["streaming"] is True
+    assert answer["capabilities"]["pushNotifications"] is False
+    assert answer["capabilities"]["extensions"] == [
+        {"uri": uri, "required": False} for uri in ("urn:pais:task-delegation", "urn:pais:progress")
+    ]
     assert answer["version"]
 
 
+async def test_card_without_tools_names_the_agent_as_its_skill() -> None:
+    answer = (await card(mock_server("x", agent_description="Files things."))).json()
+    assert [(skill["id"], skill["description"]) for skill in answer["skills"]] == [("mock", "Files things.")]
+
+
+async def test_cards_say_that_a_key_is_needed_where_one_is() -> None:
+    server = mock_server("x", agent_api_keys="k")
+    new, old = (await card(server)).json(), (await card(server, PATHS[1])).json()
+    assert new["securitySchemes"] == {"bearer": {"httpAuthSecurityScheme": {"scheme": "Bearer"}}}
+    assert new["securityRequirements"] == [{"schemes": {"bearer": {"list": []}}}]
+    assert new["capabilities"]["extendedAgentCard"] is True
+    assert old["securitySchemes"] == {"bearer": {"type": "http", "scheme": "bearer"}}
+    assert (old["security"], old["supportsAuthenticatedExtendedCard"]) == ([{"bearer": []}], True)
+    for path in PATHS:
+        assert "security" not in (await card(mock_server("x"), path)).body.decode()
+
+
 async def test_url_has_the_prefix_under_which_the_agent_is_mounted_unless_it_is_set() -> None:
-    assert (await card(mock_server("x"), root_path="/clerk")).json()["url"] == "http://agents.example/clerk"
+    old = PATHS[1]
+    mounted = await card(mock_server("x"), old, root_path="/clerk")
+    assert mounted.json()["url"] == "http://agents.example/clerk"
     server = mock_server("x", agent_public_url="https://public.example/c")
-    assert (await card(server, root_path="/clerk")).json()["url"] == "https://public.example/c"
+    assert (await card(server, old, root_path="/clerk")).json()["url"] == "https://public.example/c"
 
 
 async def test_card_that_has_not_changed_is_not_sent_again() -> None:

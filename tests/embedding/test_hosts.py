@@ -96,7 +96,7 @@ async def test_two_agents_answer_beside_each_other(host: Host) -> None:
             assert {
                 event["content"] for event in events["events"] if event["event_type"] == "agent_response"
             } == {f"I am the {name}."}
-            card = (await client.get(f"/agents/{name}/.well-known/agent-card.json")).json()
+            card = (await client.get(f"/agents/{name}/.well-known/agent.json")).json()
             assert (card["name"], card["url"]) == (name, f"{host.url}/agents/{name}")
             assert (await client.get(f"/agents/{name}/")).json()["name"] == name
 

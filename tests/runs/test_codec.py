@@ -29,6 +29,8 @@ EVENTS: list[RunEvent] = [
         path=(Hop("a", "1"), Hop("b", "2")),
     ),
     Finished(output="done", finish_reason="length", usage=USAGE),
+    Finished(output='{"a":1}', structured=True),
+    Finished(output="done", is_message=True),
 ]
 
 

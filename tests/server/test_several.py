@@ -91,8 +91,9 @@ async def test_each_has_a_card_that_says_where_it_is_alone(server: AgentServer) 
             ).json()
             assert card["name"] == name
             assert card["description"] == f"The {name} here."
-            assert card["url"] == f"http://testserver:80/x/agents/{name}"
-    first = (await ask(server, "GET", "/.well-known/agent-card.json")).json()
+            url = card["url"] if card_name == "agent.json" else card["supportedInterfaces"][0]["url"]
+            assert url == f"http://testserver:80/x/agents/{name}"
+    first = (await ask(server, "GET", "/.well-known/agent.json")).json()
     assert (first["name"], first["url"]) == ("researcher", "http://testserver:80/agents/researcher")
 
 

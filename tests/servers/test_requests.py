@@ -159,5 +159,5 @@ async def test_mounted_under_a_prefix(client: httpx2.AsyncClient, served: Served
     answer = await client.post(f"{prefix}{CHAT}", json=chat("mounted"))
     assert answer.json()["choices"][0]["message"]["content"] == "You said mounted"
     assert (await client.get(f"{prefix}/nowhere")).status_code == 404
-    card = (await client.get(f"{prefix}/.well-known/agent-card.json")).json()
+    card = (await client.get(f"{prefix}/.well-known/agent.json")).json()
     assert card["url"] == f"{served.url}{prefix}"

@@ -1,8 +1,12 @@
 """Servers in this process, on mock models, configured by the test alone."""
 
-from collections.abc import Mapping, Sequence
+import asyncio
+import socket
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from typing import Any
 
+import uvicorn
 from pydantic_ai import Agent as PydanticAgent
 
 from pais_lite import AgentServer, Settings
@@ -36,3 +40,20 @@ def mock_agents(
     loaded = SettingsOfSeveral.load(list(says), environ or {}, env_file=None, **{**own, **settings})
     agents = {name: PydanticAgent(description=f"The {name} here.") for name in says}
     return AgentServer.serving_several(agents, loaded, sub_agents=sub_agents, telemetry=telemetry)
+
+
+@asynccontextmanager
+async def listening(make: Callable[[str], Any]) -> AsyncIterator[str]:
+    """Serve an ASGI application, made for its URL, on a loopback port of this process."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+        config = uvicorn.Config(make(url), log_level="warning", timeout_graceful_shutdown=1)
+        server = uvicorn.Server(config)
+        serving = asyncio.create_task(server.serve([listener]))
+        try:
+            yield url
+        finally:
+            server.should_exit = True
+            await asyncio.wait_for(serving, 10)

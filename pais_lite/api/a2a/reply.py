@@ -4,7 +4,7 @@ Whoever leaves leaves the task alone, unless asked for otherwise: it is there to
 """
 
 import asyncio
-from collections.abc import Coroutine, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import Any, Literal
 
 import anyio
@@ -18,7 +18,7 @@ from pais_lite.api.a2a.wire import event_result
 from pais_lite.api.call import Call
 from pais_lite.api.observation import ObservedRun
 from pais_lite.encoding import dump_json
-from pais_lite.errors import LogTruncated, RunCancelled
+from pais_lite.errors import LogTruncated, RunCancelled, ServerDraining
 from pais_lite.events import Failed, Finished, RunEvent
 from pais_lite.http import ClientDisconnected, sse
 from pais_lite.runs import FollowedRun, Runs
@@ -37,6 +37,7 @@ class TaskReply:
         tasks: Tasks,
         runs: Runs,
         *,
+        is_draining: Callable[[], bool],
         keepalive_seconds: float,
         on_disconnect: Literal["cancel", "continue"] = "continue",
         observed: ObservedRun | None = None,
@@ -46,6 +47,7 @@ class TaskReply:
         self._version = version
         self._tasks = tasks
         self._runs = runs
+        self._is_draining = is_draining
         self._keepalive_seconds = keepalive_seconds
         self._on_disconnect = on_disconnect
         self._observed = observed
@@ -147,7 +149,11 @@ class TaskReply:
             return True
 
     async def _next(self, task: Task) -> Task | None:
-        """Wait until a task that waits for its client goes on or is canceled; `None` where this client has left."""
+        """Wait until a task that waits for its client goes on or is canceled; `None` where this client has left.
+
+        Raises:
+            ServerDraining: the server is about to stop.
+        """
         reply, loop = self._call.reply, asyncio.get_running_loop()
         silent_since = loop.time()
         while True:
@@ -156,6 +162,8 @@ class TaskReply:
                 return None
             if len(later.turns) > len(task.turns) or later.canceled_at is not None:
                 return later
+            if self._is_draining():
+                raise ServerDraining("the server is shutting down; subscribe again")
             if loop.time() - silent_since >= self._keepalive_seconds:
                 await reply.write(sse.KEEPALIVE)
                 silent_since = loop.time()

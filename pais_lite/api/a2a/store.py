@@ -8,16 +8,17 @@ import asyncio
 import base64
 import binascii
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Literal
 
 from pais_lite.api.a2a.errors import cannot_cancel, invalid_params, task_not_found
+from pais_lite.api.a2a.listing import ListRequest
 from pais_lite.api.a2a.tasks import Task
 from pais_lite.errors import NotFound
 from pais_lite.runs import RunRecord, Runs
 
-__all__ = ["FIRST_TURN", "LATER_TURN", "ListRequest", "TaskPage", "Tasks"]
+__all__ = ["FIRST_TURN", "LATER_TURN", "TaskPage", "Tasks"]
 
 # The protocols of runs that begin a task, and of those that go on with one.
 FIRST_TURN: Literal["a2a"] = "a2a"
@@ -26,17 +27,6 @@ LATER_TURN: Literal["a2a_turn"] = "a2a_turn"
 _LOOK_SECONDS = 1.0
 _SCAN_PAGE = 100
 _Place = tuple[str, str]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ListRequest:
-    """Which tasks are wanted: those that match all that is given."""
-
-    page_size: int
-    context_id: str | None = None
-    state: str | None = None
-    changed_after: datetime | None = None
-    page_token: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +99,7 @@ class Tasks:
         later = [await self._runs.get(run_id, head.owner) for run_id in head.details.get("turns", ())]
         canceled = head.details.get("canceled_at")
         return Task(
-            tuple(_noted(record) for record in (head, *later)),
+            (head, *later),
             None if canceled is None else datetime.fromisoformat(canceled),
         )
 
@@ -168,13 +158,6 @@ class Tasks:
         for waiter in self._waiters.get((task.owner, task.id), ()):
             if not waiter.done():
                 waiter.set_result(None)
-
-
-def _noted(record: RunRecord) -> RunRecord:
-    """Return a record with the time of its end, which a store may note only a moment after others hear of that end."""
-    if record.ending is not None and record.updated_at == record.created_at:
-        return replace(record, updated_at=datetime.now(UTC))
-    return record
 
 
 def _position(task: Task) -> tuple[datetime, str]:

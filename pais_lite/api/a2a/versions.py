@@ -8,7 +8,7 @@ from typing import Literal
 
 from pais_lite.api.a2a.errors import method_not_found, version_not_supported
 
-__all__ = ["OPERATIONS", "PUSH_OPERATIONS", "Version", "negotiate"]
+__all__ = ["OPERATIONS", "PUSH_OPERATIONS", "STREAMING_OPERATIONS", "Version", "negotiate"]
 
 Version = Literal["0.3", "1.0"]
 
@@ -26,6 +26,7 @@ _METHODS_0_3 = {
     "agent/getAuthenticatedExtendedCard": "GetExtendedAgentCard",
 }
 OPERATIONS = frozenset({*_METHODS_0_3.values(), "ListTasks"})
+STREAMING_OPERATIONS = frozenset({"SendStreamingMessage", "SubscribeToTask"})
 PUSH_OPERATIONS = frozenset(name for name in OPERATIONS if "PushNotification" in name)
 
 _VERSION = re.compile(r"(0\.3|1\.0)(\.[0-9]+)?")

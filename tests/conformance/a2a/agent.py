@@ -14,8 +14,8 @@ from pydantic_ai.models.function import AgentInfo, DeltaToolCall, FunctionModel
 
 from pais_lite import AgentDeps
 
-# How long the kit for 0.3 wants a task to go on that it subscribes to again.
-LONG = 5.0
+# For how many seconds some tasks go on: one that the kit for 0.3 subscribes to again, and one of our own.
+SECONDS = {"test-resubscribe-message-id": 5.0, "slow": 0.5}
 HELLO = "Hello from TCK"
 TEXTS = {
     "tck-artifact-text": "Generated text content",
@@ -27,6 +27,7 @@ TEXTS = {
     "tck-stream-artifact-chunked": "chunk-1 |chunk-2",
     "tck-": HELLO,
     "test-resubscribe-message-id": "Still here.",
+    "slow": "Still here.",
 }
 CALLS = {
     "tck-artifact-file-url": ToolCallPart("link", {"name": "output.txt"}),
@@ -73,13 +74,16 @@ def _part(asked: str) -> TextPart | ToolCallPart:
     return CALLS["tck-input-required"]
 
 
+def _seconds(asked: str) -> float:
+    return next((seconds for prefix, seconds in SECONDS.items() if asked.startswith(prefix)), 0.0)
+
+
 async def answer(messages: list[ModelMessage], info: AgentInfo) -> ModelResponse:
     """Answer whole."""
     asked = info.instructions or ""
     if asked.startswith("tck-reject-task"):
         return ModelResponse(parts=[], finish_reason="content_filter")
-    if asked.startswith("test-resubscribe"):
-        await asyncio.sleep(LONG)
+    await asyncio.sleep(_seconds(asked))
     part = _part(asked)
     return ModelResponse(
         parts=[TextPart(part.content.replace("|", "")) if isinstance(part, TextPart) else part]
@@ -99,8 +103,8 @@ async def stream(
         if place:
             await asyncio.sleep(0.05)
         yield piece
-    if asked.startswith("test-resubscribe"):
-        await asyncio.sleep(LONG)
+    if seconds := _seconds(asked):
+        await asyncio.sleep(seconds)
         yield " Done."
 
 
