@@ -56,13 +56,21 @@ def _targets() -> list[Target]:
             Target(f"1,000 streams, MB of memory, {name}", "streaming.crowd_memory.1000", name, None, 250),
         ]
     seed = "pydantic-ai-server"
+    mock, imported = "pais-hypercorn, mock", "import pydantic_ai"
+    with_model = "import pydantic_ai.models.openai"
     return [
         *targets,
+        Target("start with a mock, to import pydantic_ai", "startup.seconds", mock, imported, 1.1),
+        Target("the same, CPU", "startup.cpu", mock, imported, 1.1),
+        Target("start, to import pydantic_ai", "startup.seconds", pais, imported, 1.1),
+        Target("start, to importing its OpenAI model too", "startup.seconds", pais, with_model, 1.1),
+        Target("the same, CPU", "startup.cpu", pais, with_model, 1.1),
         Target(
             "CPU of a request to a bare agent.run", "requests.in_process", "chat request", "agent.run", 1.1
         ),
         Target("the same with a mock for a model", "requests.mock", "chat request", "agent.run", 1.1),
-        Target("resident memory to pydantic-ai-server", "footprint.busy", pais, seed, 0.5),
+        Target("resident memory after the start to pydantic-ai-server", "footprint.idle", pais, seed, 0.5),
+        Target("resident memory after 200 answers to pydantic-ai-server", "footprint.busy", pais, seed, 0.5),
         Target("install size to pydantic-ai-server", "footprint.compiled", pais, seed, 0.25),
     ]
 

@@ -11,12 +11,13 @@ from benchmarks.field import plots
 from benchmarks.field.client import connection, saturate, tokens_in
 from benchmarks.field.dialects import Dialect
 from benchmarks.field.figures import Figure
-from benchmarks.field.servers import FASTAPI, FLOOR, FOLDER, OURS, Running, Suite, surroundings
+from benchmarks.field.servers import FASTAPI, FLOOR, FOLDER, Running, Suite, surroundings
 from benchmarks.field.worker import worker
 
 __all__ = ["BARE", "measure"]
 
 BARE = "bare agent.iter"
+_FEW = 8
 
 
 @dataclass(frozen=True)
@@ -54,9 +55,7 @@ def _first_token(running: Running, size: _Size, output: Path) -> Figure:
     suite = running.suite
     with ExitStack() as stack:
         bare = None
-        if (
-            ours := next((suite.field.member(name) for name in OURS if suite.field.member(name)), None)
-        ) is not None:
+        if (ours := suite.field.ours) is not None:
             command = [str(ours.environment.python), str(FOLDER / "in_process.py"), "iter"]
             bare = stack.enter_context(worker(command, surroundings(suite.model_url)))
         began = None
@@ -115,6 +114,8 @@ def _saturation(running: Running, size: _Size, output: Path) -> list[Figure]:
         key = f"streaming.tokens_per_cpu_second.{streams}"
         figure = Figure(key, f"Tokens per CPU second, {what}", "tokens", references=(FASTAPI, FLOOR))
         for name, member, process in running.turns(what):
+            if member.server.is_slow and streams > _FEW:
+                continue
             before = process.cpu_seconds()
             running.attempt(name, saturate(member.server.dialect, process.port, streams, size.tokens))
             if name in running.servers:
