@@ -75,9 +75,15 @@ async def _under_load(
     environment: Mapping[str, str] | None = None,
 ) -> Outcome:
     """Serve, ask, disturb, and look."""
-    async with model_endpoint(script) as model, _server(model.url, **(environment or {})) as process:
+    async with (
+        model_endpoint(script) as model,
+        _server(model.url, **(environment or {})) as process,
+        _server(model.url) as idle,
+    ):
         load = Load(process.url)
-        async with watching(process.url, process.popen.pid) as watch:
+        # The first run of a process has Pydantic AI read the prices of all models: half a second, once.
+        await load.ask_once()
+        async with watching(process.url, process.popen.pid, idle.url) as watch:
             asking = [asyncio.create_task(load.ask_until_stopped(pause=0.05)) for _ in range(options.clients)]
             await asyncio.sleep(1)
             notes = await disturb(process)

@@ -13,7 +13,6 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from statistics import quantiles
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -23,6 +22,7 @@ __all__ = ["Load", "Watch", "looking_after", "watching"]
 
 CHAT = "/v1/chat/completions"
 _LOOK_SECONDS = 0.05
+_IN_TIME_SECONDS = 0.1
 
 
 @dataclass
@@ -51,6 +51,11 @@ class Load:
                 await self._ask(client, session)
                 self.slowest = max(self.slowest, time.monotonic() - began)
                 await asyncio.sleep(pause)
+
+    async def ask_once(self) -> None:
+        """Be a client who asks once."""
+        async with httpx2.AsyncClient(base_url=self.url, trust_env=False, timeout=60) as client:
+            await self._ask(client, "load-first")
 
     async def _ask(self, client: httpx2.AsyncClient, session: str) -> None:
         said = f"number {next(self._numbers)}"
@@ -93,24 +98,39 @@ def _read_stream(text: str) -> tuple[str | None, str]:
 
 @dataclass
 class Watch:
-    """How fast `/health` answered, and how much memory the process had."""
+    """How fast `/health` answered, at the server and at an idle one beside it, and how much memory the server had.
+
+    What the idle one takes in the same seconds is the machine's own: others work on it, and so does the load.
+    """
 
     delays: list[float] = field(default_factory=list)
+    idle_delays: list[float] = field(default_factory=list)
     rss: list[int] = field(default_factory=list)
 
     def line(self) -> str:
         """Say it in one line."""
-        ordered = sorted(self.delays)
-        slow = quantiles(ordered, n=100)[98] if len(ordered) > 1 else ordered[0]
         return (
-            f"/health median {ordered[len(ordered) // 2] * 1000:.0f} ms, 99 % {slow * 1000:.0f} ms, "
-            f"worst {ordered[-1] * 1000:.0f} ms; memory {self.rss[0]} to {max(self.rss)} MB, {self.rss[-1]} at the end"
+            f"/health {_spread(self.delays)}; of an idle server {_spread(self.idle_delays)}; "
+            f"memory {self.rss[0]} to {max(self.rss)} MB, {self.rss[-1]} at the end"
         )
 
 
+def _spread(delays: list[float]) -> str:
+    ordered = sorted(delays)
+    at = [ordered[int(len(ordered) * part)] * 1000 for part in (0.5, 0.99)]
+    in_time = sum(delay < _IN_TIME_SECONDS for delay in ordered) / len(ordered)
+    return (
+        f"median {at[0]:.0f} ms, 99 % {at[1]:.0f} ms, worst {ordered[-1] * 1000:.0f} ms, "
+        f"{in_time:.1%} under {_IN_TIME_SECONDS * 1000:.0f} ms"
+    )
+
+
 @asynccontextmanager
-async def watching(url: str, pid: int) -> AsyncIterator[Watch]:
-    """Watch a server until the block ends, from a process of its own: the load keeps this one busy."""
+async def watching(url: str, pid: int, idle_url: str) -> AsyncIterator[Watch]:
+    """Watch a server until the block ends, from a process of its own: the load keeps this one busy.
+
+    `idle_url` is where a server of the same kind does nothing else.
+    """
     watch = Watch()
     process = await asyncio.create_subprocess_exec(
         sys.executable,
@@ -118,6 +138,7 @@ async def watching(url: str, pid: int) -> AsyncIterator[Watch]:
         "benchmarks.load",
         url,
         str(pid),
+        idle_url,
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
         cwd=Path(__file__).parents[1],
@@ -126,24 +147,30 @@ async def watching(url: str, pid: int) -> AsyncIterator[Watch]:
         yield watch
     finally:
         seen, _ = await process.communicate(b"")
-    watch.delays, watch.rss = json.loads(seen)
+    watch.delays, watch.idle_delays, watch.rss = json.loads(seen)
 
 
-def _watch(url: str, pid: int) -> None:
+def _watch(url: str, pid: int, idle_url: str) -> None:
     """Look until standard input ends, and write down what was seen."""
-    parts = urlsplit(url)
     delays: list[float] = []
+    idle_delays: list[float] = []
     rss: list[int] = []
     while not select.select([sys.stdin], [], [], _LOOK_SECONDS)[0]:
-        began = time.monotonic()
-        connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=30)
-        connection.request("GET", "/health")
-        if connection.getresponse().status != 200:
-            raise RuntimeError("/health did not answer with 200")
-        connection.close()
-        delays.append(time.monotonic() - began)
+        delays.append(_health_seconds(url))
+        idle_delays.append(_health_seconds(idle_url))
         rss.append(_rss_megabytes(pid))
-    print(json.dumps([delays, rss]))
+    print(json.dumps([delays, idle_delays, rss]))
+
+
+def _health_seconds(url: str) -> float:
+    parts = urlsplit(url)
+    began = time.monotonic()
+    connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=30)
+    connection.request("GET", "/health")
+    if connection.getresponse().status != 200:
+        raise RuntimeError("/health did not answer with 200")
+    connection.close()
+    return time.monotonic() - began
 
 
 @asynccontextmanager
@@ -167,4 +194,4 @@ def _rss_megabytes(pid: int) -> int:
 
 
 if __name__ == "__main__":
-    _watch(sys.argv[1], int(sys.argv[2]))
+    _watch(sys.argv[1], int(sys.argv[2]), sys.argv[3])

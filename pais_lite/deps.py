@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from pais_lite.events import Usage
 from pais_lite.memory import Memory, MemoryEvent
 
 __all__ = ["AgentDeps", "DelegationScope"]
@@ -14,7 +15,8 @@ class DelegationScope:
 
     `agent` is the run's own agent, `chain` the agents that handed the task down to it, `context` what was said so far,
     `deadline` the moment, by the clock of the event loop, at which the run
-    has to be over. `targets` are the tools that are other agents, by tool name, which the toolset fills in. With
+    has to be over. `targets` are the tools that are other agents, by tool name, and `usage` is what those have used so
+    far, however they ended; the toolset fills both in. With
     `inspecting`, only the definitions of the tools are wanted.
     """
 
@@ -26,6 +28,7 @@ class DelegationScope:
     stream: bool = True
     inspecting: bool = False
     targets: dict[str, str] = field(default_factory=dict)
+    usage: Usage = field(default_factory=Usage)
 
 
 @dataclass

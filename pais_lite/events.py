@@ -1,7 +1,7 @@
 """What a run says while it runs. The agent yields these; only the HTTP side turns them into bytes."""
 
-from dataclasses import dataclass, field
-from typing import Literal
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
 
 from pais_lite.errors import PaisError
 
@@ -13,6 +13,7 @@ __all__ = [
     "RunEvent",
     "TextDelta",
     "ThinkingDelta",
+    "Tokens",
     "ToolCall",
     "ToolCallDelta",
     "ToolCallStarted",
@@ -51,6 +52,9 @@ class Progress:
 
     What a sub-agent said of its own steps has the delegations that lead there in `path`, the outermost first. So the
     path and the `call_id` together name one node in the tree of all calls below a run.
+
+    `arguments` come with the start of one of the run's own calls and `result` with its end, as JSON has them; not every
+    protocol tells them.
     """
 
     step: int
@@ -62,6 +66,8 @@ class Progress:
     duration_ms: int | None = None
     delta: str | None = None
     path: tuple[Hop, ...] = ()
+    arguments: Any = None
+    result: Any = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,16 +103,17 @@ class ToolCall:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Usage:
-    """Tokens, summed over all model calls of a run."""
+class Tokens:
+    """What model calls cost."""
 
     input_tokens: int = 0
     output_tokens: int = 0
     cached_tokens: int = 0
     reasoning_tokens: int = 0
 
-    def __add__(self, other: "Usage") -> "Usage":
-        return Usage(
+    def plus(self, other: "Tokens") -> "Tokens":
+        """Return the sum."""
+        return Tokens(
             input_tokens=self.input_tokens + other.input_tokens,
             output_tokens=self.output_tokens + other.output_tokens,
             cached_tokens=self.cached_tokens + other.cached_tokens,
@@ -115,17 +122,48 @@ class Usage:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Usage(Tokens):
+    """Tokens, summed over all model calls of a run, those of the agents that it delegated to included.
+
+    `agents` says which agent used how many of them, and is empty where the run was one agent's alone. The agents' tokens
+    are the run's in sum.
+    """
+
+    agents: tuple[tuple[str, Tokens], ...] = ()
+
+    def __add__(self, other: "Usage") -> "Usage":
+        agents = dict(self.agents)
+        for name, tokens in other.agents:
+            agents[name] = agents[name].plus(tokens) if name in agents else tokens
+        total = self.plus(other)
+        return Usage(
+            input_tokens=total.input_tokens,
+            output_tokens=total.output_tokens,
+            cached_tokens=total.cached_tokens,
+            reasoning_tokens=total.reasoning_tokens,
+            agents=tuple(agents.items()),
+        )
+
+    def of(self, agent: str) -> "Usage":
+        """Return the same usage as one of `agent`, unless it says itself whose it is."""
+        return self if self.agents else replace(self, agents=((agent, self.plus(Tokens())),))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Finished:
-    """The run has its answer: `output` is the final text, or the JSON of a structured output.
+    """The run has its answer: `output` is the final text, or, with `structured`, the JSON of a structured output.
 
     With the finish reason `tool_calls`, it goes on once the client has answered all `tool_calls`; `output` is then the
-    text before them, which may be empty.
+    text before them, which may be empty. With `is_message`, the agent takes the answer for a word of a conversation
+    rather than for the result of a task, which some protocols tell apart.
     """
 
     output: str
     finish_reason: FinishReason = "stop"
     usage: Usage = field(default_factory=Usage)
     tool_calls: tuple[ToolCall, ...] = ()
+    structured: bool = False
+    is_message: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

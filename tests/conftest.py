@@ -44,3 +44,12 @@ def valkey(shared_valkey: ValkeyServer) -> ValkeyServer:
     """That server, empty."""
     shared_valkey.ask("FLUSHALL")
     return shared_valkey
+
+
+@pytest.fixture
+def own_valkey(tmp_path: Path) -> Iterator[ValkeyServer]:
+    """A server that the test may kill; what it has said yes to outlasts that."""
+    server = ValkeyServer(tmp_path, "--appendonly", "yes", "--appendfsync", "always")
+    server.start()
+    yield server
+    server.kill()

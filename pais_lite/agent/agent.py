@@ -9,9 +9,9 @@ from pydantic_ai import Agent as PydanticAgent
 from pydantic_ai.models import KnownModelName, Model
 from pydantic_ai.toolsets import AbstractToolset
 
-from pais_lite.agent.card import AgentCard, AgentSkill
+from pais_lite.agent.card import PROGRESS, AgentCard, AgentSkill
 from pais_lite.agent.driver import RunDriver
-from pais_lite.agent.messages import read_conversation
+from pais_lite.agent.messages import INPUT_MODES, read_conversation
 from pais_lite.agent.neighbours import Neighbours
 from pais_lite.agent.outputs import OutputTypes
 from pais_lite.agent.pause import new_session_id
@@ -26,6 +26,7 @@ from pais_lite.errors import ConfigurationError, PaisError, ServerDraining
 from pais_lite.events import Failed, Finished, RunEvent, TextDelta
 from pais_lite.memory import LocalMemory, Memory, NullMemory
 from pais_lite.models import resolve_model
+from pais_lite.pacing import Turnstile
 from pais_lite.settings import Settings
 from pais_lite.version import __version__
 
@@ -35,6 +36,8 @@ _log = logging.getLogger("pais_lite.agent")
 
 # How long a card waits for a list of tools that nobody has seen yet.
 _CARD_PATIENCE = 1.0
+# Until a run has asked its model it works for some milliseconds without a pause.
+_FIRST_STARTS_PER_TURN = 1
 
 
 class Agent:
@@ -119,6 +122,7 @@ class Agent:
         self.memory = memory if settings.memory_enabled else NullMemory(app_name=name)
         self._agent = agent
         self._settings = settings
+        self._starts = Turnstile(_FIRST_STARTS_PER_TURN)
         self._models = resolve_model(model, settings, own_model=agent.model)
         self._deps_type = _deps_type_of(agent)
         self._remote = remote
@@ -159,6 +163,7 @@ class Agent:
                 request=request,
                 max_steps=self._settings.agentic_loop_max_steps,
                 context_limit=self._settings.memory_context_limit,
+                starts=self._starts,
                 run=run,
                 outputs=self._outputs,
                 own_tools=self._own_tools,
@@ -252,7 +257,9 @@ class Agent:
             url=base_url,
             version=__version__,
             skills=skills,
-            extensions=[TASK_DELEGATION],
+            extensions=[TASK_DELEGATION, PROGRESS],
+            input_modes=INPUT_MODES,
+            output_modes=["text/plain"] if self._outputs.is_text else ["application/json", "text/plain"],
         )
 
     def cancel_runs(self, reason: PaisError) -> None:

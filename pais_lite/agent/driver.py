@@ -33,18 +33,20 @@ from pydantic_ai.usage import RunUsage, UsageLimits
 from pydantic_core import to_json, to_jsonable_python
 
 from pais_lite.agent.client_tools import CalledTools, ClientToolset, check_names, offered
+from pais_lite.agent.earlier_turns import earlier_turns
 from pais_lite.agent.failures import translate
 from pais_lite.agent.handover import Handover
-from pais_lite.agent.outputs import OutputTypes
+from pais_lite.agent.outputs import OutputTypes, maybe_violation
 from pais_lite.agent.pause import Pause, turn_so_far, waiting_events
-from pais_lite.agent.request import RunRequest
+from pais_lite.agent.request import OutputFormat, RunRequest
 from pais_lite.agent.resume import Start, resume
 from pais_lite.agent.run import Run
 from pais_lite.agent.tools import needs_approval
 from pais_lite.agent.turn import Turn
 from pais_lite.delegation import DelegationOutcome, DelegationUpdate
 from pais_lite.deps import AgentDeps
-from pais_lite.errors import InvalidRequest, PaisError, RunCancelled
+from pais_lite.encoding import load_json
+from pais_lite.errors import ModelMisbehaved, PaisError, RunCancelled
 from pais_lite.events import (
     Failed,
     Finished,
@@ -57,6 +59,7 @@ from pais_lite.events import (
 )
 from pais_lite.memory import MemoryEvent
 from pais_lite.memory.history import model_messages
+from pais_lite.pacing import Turnstile
 from pais_lite.telemetry import trace_ids
 
 __all__ = ["RunDriver"]
@@ -65,6 +68,8 @@ _log = logging.getLogger("pais_lite.agent")
 
 # How long a run that was cancelled may take to write down that it was.
 _LAST_WORDS_TIMEOUT = 5.0
+# In the metadata of the agent: `message` where its answer is no result of a task.
+_REPLY_KEY = "reply"
 _FINISH_REASONS: dict[str, FinishReason] = {"length": "length", "content_filter": "content_filter"}
 
 
@@ -82,6 +87,7 @@ class RunDriver:
         request: RunRequest,
         max_steps: int,
         context_limit: int,
+        starts: Turnstile,
         run: Run,
         outputs: OutputTypes,
         own_tools: Callable[[], Awaitable[Collection[str]]],
@@ -94,6 +100,7 @@ class RunDriver:
         self._request = request
         self._max_steps = max_steps
         self._context_limit = context_limit
+        self._starts = starts
         self._run = run
         self._emit = run.log.put
         self._outputs = outputs
@@ -102,7 +109,7 @@ class RunDriver:
         self._handover = Handover(
             {tool.name for tool in self._client_tools},
             session_id=request.session_id,
-            live=request.stream and outputs.is_text,
+            live=request.stream and (outputs.is_text or outputs.replaced_by(request.output)),
             emit=run.log.put,
         )
         # The calls that the run ends in, as memory keeps them.
@@ -111,8 +118,6 @@ class RunDriver:
         self._approved: frozenset[str] = frozenset()
         self._denied: frozenset[str] = frozenset()
         self._usage = RunUsage()
-        # Of the agents that were delegated to. Beside the run's own, whose model calls are limited.
-        self._usage_of_others = Usage()
         self._step = 0
         self._step_has_text = False
         self._answered_by_tool = False
@@ -133,9 +138,13 @@ class RunDriver:
                 raise
             return await self._fail(reason, within=_LAST_WORDS_TIMEOUT)
         except Exception as exc:  # noqa: BLE001 - the edge to the user's own code, which may raise anything
-            return await self._fail(translate(exc, max_steps=self._max_steps), within=_LAST_WORDS_TIMEOUT)
+            error = translate(
+                exc, max_steps=self._max_steps, tells_output=self._outputs.replaced_by(self._request.output)
+            )
+            return await self._fail(error, within=_LAST_WORDS_TIMEOUT)
 
     async def _answer(self) -> Finished:
+        self._outputs.check(self._request.output, with_tools=bool(self._client_tools))
         if self._client_tools:
             check_names(self._client_tools, await self._own_tools())
         start = await (self._resume_turn() if self._request.resumes else self._open_turn())
@@ -153,22 +162,29 @@ class RunDriver:
         request = self._request
         turn_type = "task_delegation_received" if request.delegated else "user_message"
         turn = MemoryEvent(event_type=turn_type, content=request.prompt_text, metadata=trace_ids())
-        before = await self._turn.open(turn, self._context_limit if request.history is None else 0)
+        limit = self._context_limit
+        first, *others = [*earlier_turns(request.preceding, limit), turn]
+        before = await self._turn.open(first, limit if request.history is None else 0)
+        if others:
+            await self._turn.append(others)
         history = model_messages(before) if request.history is None else request.history
-        return Start(request.prompt, history, context=[*before, turn])
+        return Start(request.prompt, [*history, *request.preceding], context=[*before, first, *others])
 
     async def _resume_turn(self) -> Start:
-        await self._turn.open(None, 0)
+        events = await self._turn.open(None, 0)
         return await resume(
             self._request,
-            self._deps.memory,
+            events,
             self._turn,
+            self._deps.memory,
             context_limit=self._context_limit,
             own_tools=self._own_tools,
         )
 
     async def _iterate(self, start: Start) -> Finished:
         self._approved, self._denied = start.approved, start.denied
+        if not self._starts.try_pass():
+            await self._starts.wait_and_pass()
         try:
             async with self._begin(start) as run:
                 # As `agent.run` does; `async for` looks up the run's state again and again between two nodes.
@@ -183,27 +199,40 @@ class RunDriver:
         result = run.result
         assert result is not None
         if isinstance(result.output, DeferredToolRequests):
-            return await self._pause(result.output, [*start.turn, *run.new_messages()], result.response)
+            return await self._pause(result.output, start, run.new_messages(), result.response)
         is_text = isinstance(result.output, str)
         output = result.output if is_text else to_json(result.output, fallback=str).decode()
-        if self._request.stream and output and (self._answered_by_tool or not self._step_has_text):
+        if self._request.output is not None and not self._outputs.replaced_by(self._request.output):
+            _check_own_output(self._request.output, output)
+        streams = self._request.stream and (is_text or self._request.streams_structured)
+        if streams and output and (self._answered_by_tool or not self._step_has_text):
             await self._emit(TextDelta(output))
         reason = _FINISH_REASONS.get(result.response.finish_reason or "stop", "stop")
-        return Finished(output=output, finish_reason=reason, usage=self._usage_so_far())
+        return Finished(
+            output=output,
+            finish_reason=reason,
+            usage=self._usage_so_far(),
+            structured=not is_text,
+            is_message=(result.metadata or {}).get(_REPLY_KEY) == "message",
+        )
 
     async def _pause(
-        self, requests: DeferredToolRequests, messages: Sequence[ModelMessage], response: ModelResponse
+        self,
+        requests: DeferredToolRequests,
+        start: Start,
+        new_messages: Sequence[ModelMessage],
+        response: ModelResponse,
     ) -> Finished:
-        """Hand the calls that wait to the client; `messages` are those of the turn so far."""
+        """Hand the calls that wait to the client."""
         # A tool may have begun before it asked for approval; what it began is over.
         for waiting in requests.approvals:
             if begun := self._calls.pop(waiting.tool_call_id, None):
                 await self._emit(self._progress(begun[0], "completed", begun[1]))
         calls = await self._handover.finish(requests)
-        stored = turn_so_far(messages, self._handover.call_ids)
-        self._waiting = waiting_events(Pause(calls, stored), trace_ids())
+        messages = turn_so_far([*start.turn, *new_messages], self._handover.call_ids)
+        self._waiting = waiting_events(Pause(calls, messages, start.after, start.kept), trace_ids())
         return Finished(
-            output=response.text or "",
+            output=(response.text or "") if self._request.output is None else "",
             finish_reason="tool_calls",
             usage=self._usage_so_far(),
             tool_calls=calls,
@@ -216,12 +245,10 @@ class RunDriver:
             try:
                 run = await stack.enter_async_context(self._iter(start))
             except exceptions.UserError as exc:
-                if "output validators" not in exc.message or not self._outputs.keep_own():
+                if "output validators" not in exc.message:
                     raise
-                if self._client_tools and not self._outputs.hands_out_calls:
-                    raise InvalidRequest(
-                        "tools: this agent takes none of its clients", param="tools", code="tools_not_taken"
-                    ) from None
+                self._outputs.keep_own()
+                self._outputs.check(self._request.output, with_tools=bool(self._client_tools))
                 run = await stack.enter_async_context(self._iter(start))
             yield run
 
@@ -236,7 +263,7 @@ class RunDriver:
             capabilities = [called]
         return self._agent.iter(
             start.prompt,
-            output_type=self._outputs.for_run(more_tools=bool(toolsets)),
+            output_type=self._outputs.for_run(request.output, self._model, more_tools=bool(toolsets)),
             message_history=list(start.history),
             deferred_tool_results=start.results,
             model=self._model,
@@ -245,6 +272,7 @@ class RunDriver:
             toolsets=toolsets,
             capabilities=capabilities,
             model_settings=request.model_settings,
+            metadata=dict(request.metadata) or None,
             usage=self._usage,
             usage_limits=UsageLimits(request_limit=self._max_steps),
             infer_name=False,
@@ -275,7 +303,7 @@ class RunDriver:
                 PartDeltaEvent(delta=TextPartDelta(content_delta=text))
                 | PartStartEvent(part=TextPart(content=text))
             ):
-                if text:
+                if text and self._request.output is None:
                     self._step_has_text = True
                     await self._emit(TextDelta(text))
             case (
@@ -294,13 +322,13 @@ class RunDriver:
             case FunctionToolCallEvent(part=call) if call.tool_call_id in self._approved:
                 # That it was approved is the event of its call.
                 self._calls[call.tool_call_id] = (call, perf_counter())
-                await self._emit(self._progress(call, "started"))
+                await self._emit(replace(self._progress(call, "started"), arguments=_arguments(call)))
             case FunctionToolCallEvent(part=call):
                 self._calls[call.tool_call_id] = (call, perf_counter())
-                arguments = to_jsonable_python(call.args_as_dict(), fallback=str, inf_nan_mode="strings")
+                arguments = _arguments(call)
                 event_type = "delegation_request" if self._delegates(call) else "tool_call"
                 await self._remember(event_type, call, arguments=arguments)
-                await self._emit(self._progress(call, "started"))
+                await self._emit(replace(self._progress(call, "started"), arguments=arguments))
             case FunctionToolResultEvent(part=result):
                 # A model may give two calls of one turn the same id; the second result then has no call left.
                 _, began = self._calls.pop(result.tool_call_id, (None, None))
@@ -310,9 +338,9 @@ class RunDriver:
                 failed = result.outcome in ("failed", "retried")
                 if isinstance(result.metadata, DelegationOutcome):
                     failed = failed or result.metadata.failed
-                    self._usage_of_others += result.metadata.usage
                 if result.tool_call_id not in self._denied:
-                    await self._emit(self._progress(result, "failed" if failed else "completed", began))
+                    ended = self._progress(result, "failed" if failed else "completed", began)
+                    await self._emit(replace(ended, result=content))
             case DelegationUpdate():
                 if (progress := self._passed_on(event)) is not None:
                     await self._emit(progress)
@@ -385,4 +413,20 @@ class RunDriver:
             cached_tokens=usage.cache_read_tokens,
             reasoning_tokens=usage.output_reasoning_tokens or usage.details.get("reasoning_tokens", 0),
         )
-        return own + self._usage_of_others
+        # Beside the run's own, whose model calls are limited.
+        others = self._deps.delegation.usage
+        return own if others == Usage() else own.of(self._deps.delegation.agent) + others
+
+
+def _arguments(call: ToolCallPart) -> Any:
+    return to_jsonable_python(call.args_as_dict(), fallback=str, inf_nan_mode="strings")
+
+
+def _check_own_output(wanted: OutputFormat, output: str) -> None:
+    """Return when the agent's own output is what the client wanted; raises `ModelMisbehaved` when it is not."""
+    try:
+        value = load_json(output.encode())
+    except ValueError:
+        value = None
+    if (violation := maybe_violation(wanted, value)) is not None:
+        raise ModelMisbehaved(f"the agent's answer does not fit response_format: {violation}")

@@ -7,8 +7,9 @@ until then, pieces of text that pile up are joined, which keeps the log of a run
 import asyncio
 from collections.abc import Sequence
 
+from pais_lite.encoding import dump_json
 from pais_lite.errors import LogTruncated
-from pais_lite.events import Failed, Finished, RunEvent, TextDelta, ThinkingDelta, ToolCallDelta
+from pais_lite.events import Failed, Finished, Progress, RunEvent, TextDelta, ThinkingDelta, ToolCallDelta
 
 __all__ = ["EventLog", "LogReader"]
 
@@ -30,7 +31,6 @@ class EventLog:
 
     def __init__(self) -> None:
         self._events: list[RunEvent] = []
-        # The number of the first event that is still there.
         self._first = 0
         # Up to here, somebody has seen the events.
         self._seen = 0
@@ -44,6 +44,11 @@ class EventLog:
     def length(self) -> int:
         """How many events there have been: the number of the next one."""
         return self._first + len(self._events)
+
+    @property
+    def first(self) -> int:
+        """The number of the first event that is still there."""
+        return self._first
 
     @property
     def weight(self) -> int:
@@ -144,6 +149,10 @@ def _weight(event: RunEvent) -> int:
     match event:
         case TextDelta(text=text) | ThinkingDelta(text=text) | ToolCallDelta(arguments=text):
             return len(text) + _EVENT_WEIGHT
+        case Progress(delta=str() as text):
+            return len(text) + _EVENT_WEIGHT
+        case Progress(arguments=arguments, result=result) if arguments is not None or result is not None:
+            return len(dump_json([arguments, result])) + _EVENT_WEIGHT
         case _:
             return _EVENT_WEIGHT
 

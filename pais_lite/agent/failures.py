@@ -12,8 +12,11 @@ __all__ = ["translate"]
 _log = logging.getLogger("pais_lite.agent")
 
 
-def translate(error: Exception, *, max_steps: int) -> errors.PaisError:
-    """Return what `error` means to the caller. Order matters: Pydantic AI derives the specific from the general."""
+def translate(error: Exception, *, max_steps: int, tells_output: bool = False) -> errors.PaisError:
+    """Return what `error` means to the caller. Order matters: Pydantic AI derives the specific from the general.
+
+    With `tells_output`, the output has a form that the caller gave, who may know what is wrong with it.
+    """
     match error:
         case errors.PaisError():
             return error
@@ -35,9 +38,20 @@ def translate(error: Exception, *, max_steps: int) -> errors.PaisError:
             return errors.ModelUnavailable("the model endpoint failed")
         case exceptions.UnexpectedModelBehavior():
             _log.warning("the model misbehaved: %s", error.message)
+            if tells_output and (wrong := _maybe_wrong_output(error)) is not None:
+                return errors.ModelMisbehaved(f"the model's answer does not fit response_format: {wrong}")
             return errors.ModelMisbehaved("the model's answers could not be used")
         case exceptions.UserError() if NAME_CLASH in error.message:
             return name_clash()
         case _:
             _log.error("the agent's run failed", exc_info=error)
             return errors.RunFailed("the agent failed while working on this request")
+
+
+def _maybe_wrong_output(error: exceptions.UnexpectedModelBehavior) -> str | None:
+    """Return what was wrong with the last answer, in words that hold nothing of the answer itself."""
+    cause = error.__cause__
+    retry = cause.tool_retry.content if isinstance(cause, exceptions.ToolRetryError) else None
+    if isinstance(retry, str) or not isinstance(retry, list):
+        return "there is no JSON in it" if retry else None
+    return "; ".join(str(detail["msg"]) for detail in retry)

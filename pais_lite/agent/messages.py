@@ -26,7 +26,7 @@ from pydantic_ai.messages import (
 from pais_lite.agent.request import ToolResult
 from pais_lite.errors import InvalidRequest
 
-__all__ = ["Conversation", "read_conversation"]
+__all__ = ["INPUT_MODES", "Conversation", "WrongMessage", "maybe_unfit", "read_conversation"]
 
 # Not a set: a role can be anything that JSON has, and a list has no hash.
 _USER_ROLES = ("user", "task-delegation")
@@ -34,6 +34,30 @@ _ROLES = ("system", "developer", "user", "assistant", "tool", "task-delegation")
 _AUDIO_TYPES = {"wav": "audio/wav", "mp3": "audio/mpeg"}
 # What is handed to a model as text, and so has to be some.
 _TEXT_TYPE = re.compile(r"text/.+|.+[/+](json|xml)|application/(x-)?yaml|application/toml")
+
+# The media types of what a turn may hold, beside those that are rarer.
+INPUT_MODES = (
+    "text/plain",
+    "application/json",
+    "application/pdf",
+    "image/png",
+    "image/jpeg",
+    "image/gif",
+    "image/webp",
+    *_AUDIO_TYPES.values(),
+)
+
+
+class WrongMessage(InvalidRequest):
+    """The message at `place`, or the list as a whole, is not what it has to be; `what` says how."""
+
+    code = "invalid_messages"
+
+    def __init__(self, what: str, place: int | None = None) -> None:
+        where = "messages" if place is None else f"messages[{place}]"
+        super().__init__(f"{where}: {what}", param="messages")
+        self.what = what
+        self.place = place
 
 
 @dataclass(slots=True)
@@ -178,14 +202,21 @@ def _read_data_url(url: str, place: int) -> BinaryContent:
 def _read_binary(data: str, media_type: str, place: int) -> BinaryContent:
     """Read what is not text. Model adapters raise errors of any class on a kind they do not know, so it ends here."""
     content = BinaryContent(_decode_base64(data, place), media_type=media_type)
-    if _TEXT_TYPE.fullmatch(media_type):
+    if (why := maybe_unfit(content)) is not None:
+        raise _wrong(why, place)
+    return content
+
+
+def maybe_unfit(content: BinaryContent) -> str | None:
+    """Return why no model can be given a file, `None` where one can."""
+    if _TEXT_TYPE.fullmatch(content.media_type):
         try:
             content.data.decode()
-        except UnicodeDecodeError as exc:
-            raise _wrong("a text file has to be UTF-8", place) from exc
-    elif not (content.is_image or content.is_document or media_type in _AUDIO_TYPES.values()):
-        raise _wrong("a file has to be an image, a document, a text, or wav or mp3 audio", place)
-    return content
+        except UnicodeDecodeError:
+            return "a text file has to be UTF-8"
+    elif not (content.is_image or content.is_document or content.media_type in _AUDIO_TYPES.values()):
+        return "a file has to be an image, a document, a text, or wav or mp3 audio"
+    return None
 
 
 def _decode_base64(data: str, place: int) -> bytes:
@@ -260,6 +291,5 @@ def _read_text(content: object, place: int) -> str:
     raise _wrong("content has to be a string or a list of text parts", place)
 
 
-def _wrong(what: str, place: int | None = None) -> InvalidRequest:
-    where = "messages" if place is None else f"messages[{place}]"
-    return InvalidRequest(f"{where}: {what}", param="messages", code="invalid_messages")
+def _wrong(what: str, place: int | None = None) -> WrongMessage:
+    return WrongMessage(what, place)

@@ -22,10 +22,11 @@ from pais_lite.delegation import (
     Task,
     maybe_plain_word,
     maybe_profile,
+    waits_for_somebody,
 )
 from pais_lite.errors import DelegationFailed, InvalidRequest, PeerUnavailable, RunCancelled, ServerDraining
-from pais_lite.events import Failed, Finished, Progress, TextDelta
-from pais_lite.telemetry import ServedRequest, Telemetry
+from pais_lite.events import Failed, Finished, Progress, TextDelta, ThinkingDelta
+from pais_lite.telemetry import ServedRequest, ServerRun, Telemetry
 
 if TYPE_CHECKING:
     from pais_lite.agent.agent import Agent
@@ -37,11 +38,14 @@ _LAST_WORDS_TIMEOUT = 5.0
 
 
 class Neighbours:
-    """The agents that live in one process. Their `names` are known before they are made, and move in one by one."""
+    """The agents that live in one process. Their `names` are known before they are made, and move in one by one.
 
-    def __init__(self, names: Collection[str], telemetry: Telemetry) -> None:
+    `telemetry` hears of their tasks; until a server says otherwise, nobody does.
+    """
+
+    def __init__(self, names: Collection[str]) -> None:
         self.names = names
-        self.telemetry = telemetry
+        self.telemetry = Telemetry()
         self._agents: dict[str, Agent] = {}
 
     def move_in(self, agent: "Agent") -> None:
@@ -91,7 +95,7 @@ class Neighbour(SubAgent):
             run = agent.start(request)
             left = True
             try:
-                ending = await (_follow(run, tell) if task.stream else run.ending())
+                ending = await (_follow(run, tell, span) if task.stream else run.ending())
                 left = False
             finally:
                 if left:
@@ -103,6 +107,8 @@ class Neighbour(SubAgent):
                     await tell(AnswerUsage(ended.usage))
         if isinstance(ending, Failed):
             raise _failure(ending)
+        if ending.tool_calls:
+            raise waits_for_somebody()
         return ending.output
 
     def _agent(self) -> "Agent":
@@ -130,13 +136,17 @@ def _request(task: Task) -> RunRequest:
     )
 
 
-async def _follow(run: Run, tell: Callable[[AnswerPart], Awaitable[None]]) -> Finished | Failed:
+async def _follow(
+    run: Run, tell: Callable[[AnswerPart], Awaitable[None]], span: ServerRun
+) -> Finished | Failed:
     """Pass on what the agent says and does; neighbouring pieces of text as one."""
     reader = run.log.reader()
     try:
         while True:
             text = ""
             for event in await reader.take():
+                if span.waits_for_first_token and isinstance(event, TextDelta | ThinkingDelta):
+                    span.first_token()
                 if isinstance(event, TextDelta):
                     text += event.text
                     continue

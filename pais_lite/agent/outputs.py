@@ -1,50 +1,123 @@
-"""What a run may end in: the agent's own kind of output, or calls that wait for the client."""
+"""What a run may end in: the agent's own kind of output, what the client wants it to be, or calls that wait for it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from copy import deepcopy
 from typing import Any
 
+from pydantic import GetCoreSchemaHandler
 from pydantic_ai import Agent as PydanticAgent
-from pydantic_ai import DeferredToolRequests
+from pydantic_ai import DeferredToolRequests, NativeOutput, PromptedOutput, StructuredDict, exceptions
+from pydantic_ai.models import Model, infer_model
 from pydantic_ai.toolsets import FunctionToolset
+from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
-__all__ = ["OutputTypes"]
+from pais_lite.agent.json_schema import JsonSchema, UnusableSchema
+from pais_lite.agent.request import OutputFormat
+from pais_lite.errors import InvalidRequest
+
+__all__ = ["OutputTypes", "check_schema", "maybe_violation"]
+
+_ANY_OBJECT: Mapping[str, Any] = {"type": "object"}
 
 
 class OutputTypes:
     """The output types of one agent's runs.
 
-    Pydantic AI gives an agent with output validators no other types than its own, which only a run finds out:
-    `keep_own` is to be called then. Such an agent hands out calls if it has `DeferredToolRequests` among them.
+    A client's format takes the place of text. An agent with another output than text keeps it: what it gives is compared
+    with the format once it is there. Pydantic AI gives an agent with output validators no other types than its own,
+    which only a run finds out: `keep_own` is to be called then. Such an agent hands out calls if it has
+    `DeferredToolRequests` among them.
     """
 
     def __init__(self, agent: PydanticAgent[Any, Any]) -> None:
-        self._agent = agent
         declared: Any = agent.output_type
         own = list(declared) if isinstance(declared, Sequence) else [declared]
         others = [kind for kind in own if kind is not DeferredToolRequests]
         self.is_text = others == [str]
-        self.hands_out_calls = True
+        self._is_own = False
+        self._agent = agent
+        self._takes_formats = str in others
         self._declares_calls = len(others) < len(own)
         self._types: list[Any] | None = None if self._declares_calls else [*own, DeferredToolRequests]
 
-    def for_run(self, *, more_tools: bool) -> list[Any] | None:
-        """Return what to give to a run as `output_type`; `more_tools` says that it has others than the agent's own.
+    def for_run(self, output: OutputFormat | None, model: Model | str | None, *, more_tools: bool) -> Any:
+        """Return what to give to a run of `model` as `output_type`, `None` for the agent's own.
 
-        Pydantic AI makes a schema of what it is given anew in each run, which costs one with a structured output half
-        as much again. No call can wait in a run without tools, so that one keeps what the agent has.
+        `more_tools` says that the run has others than the agent's. Pydantic AI makes a schema of what it is given anew
+        in each run, which costs one with a structured output half as much again. No call can wait in a run without
+        tools, so that one keeps what the agent has.
         """
-        if self.is_text or more_tools or self._has_tools():
-            return self._types
-        return None
+        if output is None or not self._takes_formats:
+            return self._types if self.is_text or more_tools or self._has_tools() else None
+        return [_structured(output, model or self._agent.model), DeferredToolRequests]
 
-    def keep_own(self) -> bool:
-        """Give runs no other types than the agent's own from now on; return whether that is a change."""
-        changes, self._types = self._types is not None, None
-        self.hands_out_calls = self._declares_calls
-        return changes
+    def replaced_by(self, output: OutputFormat | None) -> bool:
+        """Return whether the run's output is the client's, rather than the agent's own."""
+        return output is not None and self._takes_formats
+
+    def check(self, output: OutputFormat | None, *, with_tools: bool) -> None:
+        """Return when the agent can answer in this form, and hand out calls where the client has tools.
+
+        Raises:
+            InvalidRequest: it has to keep its own output types.
+        """
+        if self._is_own and with_tools and not self._declares_calls:
+            raise InvalidRequest("tools: this agent takes none of its clients", param="tools")
+        if self._is_own and self.replaced_by(output):
+            raise InvalidRequest(
+                "response_format: this agent has checks of its own for its answers, and takes no other form",
+                param="response_format",
+            )
+
+    def keep_own(self) -> None:
+        """Give runs no other types than the agent's own from now on."""
+        self._types, self._is_own = None, True
 
     def _has_tools(self) -> bool:
         # Asked each time: tools may be added to an agent that is served already.
         return any(
             not isinstance(toolset, FunctionToolset) or toolset.tools for toolset in self._agent.toolsets
         )
+
+
+def check_schema(schema: object) -> Mapping[str, Any]:
+    """Return a schema that answers can be held to.
+
+    Raises:
+        UnusableSchema: it is no JSON schema, not of an object, or says what is not supported.
+    """
+    JsonSchema(schema)
+    if not isinstance(schema, Mapping) or schema.get("type") != "object":
+        raise UnusableSchema("the schema has to be of an object: its type has to be object")
+    try:
+        StructuredDict(deepcopy(dict(schema)))
+    except exceptions.UserError as exc:
+        raise UnusableSchema("the schema cannot be handed to a model") from exc
+    return schema
+
+
+def maybe_violation(output: OutputFormat, value: Any) -> str | None:
+    """Return why a value is not what was asked for, `None` when it is."""
+    return JsonSchema(output.schema or _ANY_OBJECT).maybe_violation(value)
+
+
+def _structured(output: OutputFormat, model: Model | str | None) -> Any:
+    schema = JsonSchema(output.schema or _ANY_OBJECT)
+
+    def check(value: dict[str, Any]) -> dict[str, Any]:
+        if (violation := schema.maybe_violation(value)) is not None:
+            # Not a ValueError: its text would be taken for a template.
+            raise PydanticCustomError("json_schema", "{violation}", {"violation": violation})
+        return value
+
+    plain = StructuredDict(deepcopy(dict(output.schema or _ANY_OBJECT)))
+
+    def checked(cls: Any, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        inner = core_schema.dict_schema(core_schema.str_schema(), core_schema.any_schema())
+        return core_schema.no_info_after_validator_function(check, inner)
+
+    kind = type(output.name or "Answer", (plain,), {"__get_pydantic_core_schema__": classmethod(checked)})
+    profile = infer_model(model).profile if model is not None else {}
+    if output.schema is not None and profile.get("supports_json_schema_output"):
+        return NativeOutput(kind, name=output.name, description=output.description, strict=output.strict)
+    return PromptedOutput(kind, name=output.name, description=output.description)

@@ -1,7 +1,8 @@
 """A run that waits for its client: what of it is stored in the session, and how it is found there again.
 
 A pause is written into the `metadata` of the last of the `tool_call` events that wait, so one append stores all of it,
-and it lives where the session does: over restarts, on every replica, for its owner alone. The calls have ids of this
+and it lives where the session does: over restarts, on every replica, for its owner alone. Of a turn that pauses many
+times, each pause stores what is new since the one before, or the fiftieth would hold fifty times as much. The calls have ids of this
 package's own making. Those of models may repeat themselves; these never do, so an answer can mean one call only. In a
 session that the client did not name, and so cannot name again, they also say which session it is.
 """
@@ -47,10 +48,15 @@ _CALL_OF_SESSION = re.compile(r"call_([A-Za-z0-9_-]{22})[0-9a-f]{8}")
 
 @dataclass(frozen=True, slots=True)
 class Pause:
-    """The calls that wait, and all messages of the turn so far, the user's included."""
+    """The calls that wait, and all messages of the turn so far, the user's included.
+
+    The first `kept` of these are those of the pause before in the same turn, one of whose calls is `after`.
+    """
 
     calls: tuple[ToolCall, ...]
     messages: Sequence[ModelMessage]
+    after: str | None = None
+    kept: int = 0
 
     @property
     def asks_approval(self) -> bool:
@@ -122,7 +128,8 @@ def waiting_events(pause: Pause, metadata: Mapping[str, Any]) -> list[MemoryEven
             {"call_id": call.call_id, "tool": call.tool, "arguments": call.arguments, "kind": call.kind}
             for call in pause.calls
         ],
-        "messages": ModelMessagesTypeAdapter.dump_python(list(pause.messages), mode="json"),
+        "messages": ModelMessagesTypeAdapter.dump_python([*pause.messages[pause.kept :]], mode="json"),
+        **({"after": pause.after, "kept": pause.kept} if pause.after is not None else {}),
     }
     return [
         MemoryEvent(
@@ -144,16 +151,9 @@ def find_pause(events: Sequence[MemoryEvent], call_ids: Collection[str], context
         stored = events[place].metadata.get(PAUSE_KEY)
         if stored is None or not any(call["call_id"] in call_ids for call in stored["calls"]):
             continue
-        calls = tuple(
-            ToolCall(
-                call_id=call["call_id"],
-                tool=call["tool"],
-                arguments=call["arguments"],
-                kind=cast("CallKind", call["kind"]),
-            )
-            for call in stored["calls"]
-        )
-        pause = Pause(calls, ModelMessagesTypeAdapter.validate_python(stored["messages"]))
+        pause = _maybe_whole(stored, events[:place])
+        if pause is None:
+            return None
         began = next((at for at in range(place, -1, -1) if events[at].event_type in _TURNS), None)
         said = [
             event
@@ -167,6 +167,33 @@ def find_pause(events: Sequence[MemoryEvent], call_ids: Collection[str], context
             state=_state(pause, events[place + 1 :]),
         )
     return None
+
+
+def _maybe_whole(stored: Mapping[str, Any], earlier: Sequence[MemoryEvent]) -> Pause | None:
+    """Return a pause with the messages of those before it, `None` where they are no longer kept."""
+    pieces = [stored]
+    for event in reversed(earlier):
+        found = event.metadata.get(PAUSE_KEY)
+        wanted = pieces[-1].get("after")
+        if wanted is None:
+            break
+        if found is not None and any(call["call_id"] == wanted for call in found["calls"]):
+            pieces.append(found)
+    if pieces[-1].get("after") is not None:
+        return None
+    messages: list[Any] = []
+    for piece in reversed(pieces):
+        messages = [*messages[: piece.get("kept", 0)], *piece["messages"]]
+    calls = tuple(
+        ToolCall(
+            call_id=call["call_id"],
+            tool=call["tool"],
+            arguments=call["arguments"],
+            kind=cast("CallKind", call["kind"]),
+        )
+        for call in stored["calls"]
+    )
+    return Pause(calls, ModelMessagesTypeAdapter.validate_python(messages))
 
 
 def _state(

@@ -75,8 +75,10 @@ class RunRequest:
     """A turn to be answered.
 
     `history` is what the client sent along as the conversation so far; with `None`, the session's own memory is.
+    `preceding` are messages that come after that history and before the prompt, and that the session does not know yet.
     `instructions` are added to the agent's for this run. `delegated` marks a turn that another agent handed over.
-    With `stream` off, the answer comes as one `Finished` and no deltas, which costs the run less.
+    With `stream` off, the answer comes as one `Finished` and no deltas, which costs the run less; with `streams_structured`
+    off, that goes for a structured output alone, whose deltas would be its JSON.
     `chain` are the agents that handed the turn down, and `timeout` the seconds after which nobody waits for its answer
     any more.
 
@@ -85,16 +87,19 @@ class RunRequest:
     with that run: it has no `prompt`, and has to answer every call that was handed out. With `history` as `None`, the
     calls are looked up in the session; else `history` ends with the turn of the model that made the calls.
     `output` is the form of the final answer; with `None`, the agent's own.
+    `metadata` is what tools and instructions see as `ctx.metadata`, beside the agent's own.
     """
 
     prompt: str | Sequence[UserContent] = ""
     session_id: str
     owner: str = DEFAULT_OWNER
     history: Sequence[ModelMessage] | None = None
+    preceding: Sequence[ModelMessage] = ()
     instructions: str | None = None
     model_settings: ModelSettings = field(default_factory=ModelSettings)
     delegated: bool = False
     stream: bool = True
+    streams_structured: bool = True
     chain: tuple[str, ...] = ()
     timeout: float | None = None
     client_tools: Sequence[ClientTool] = ()
@@ -102,6 +107,7 @@ class RunRequest:
     tool_results: Sequence[ToolResult] = ()
     approvals: Sequence[Approval] = ()
     output: OutputFormat | None = None
+    metadata: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def resumes(self) -> bool:

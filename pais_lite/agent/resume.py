@@ -40,14 +40,16 @@ _MAX_REASON = 2000
 class Start:
     """Where a run begins.
 
-    `turn` are the messages at the end of `history` that belong to the turn that goes on, and `context` is what was said
-    up to it. Calls that wait for approval are `approved` or `denied`, as `results` says to Pydantic AI.
+    `turn` are the messages at the end of `history` that belong to the turn that goes on, of which the first `kept` are
+    stored with the call `after`, and `context` is what was said up to it. Calls that wait for approval are `approved` or `denied`, as `results` says to Pydantic AI.
     """
 
     prompt: str | Sequence[UserContent] | None
     history: Sequence[ModelMessage]
     context: Sequence[MemoryEvent]
     turn: Sequence[ModelMessage] = ()
+    after: str | None = None
+    kept: int = 0
     results: DeferredToolResults | None = None
     approved: frozenset[str] = frozenset()
     denied: frozenset[str] = frozenset()
@@ -55,20 +57,22 @@ class Start:
 
 async def resume(
     request: RunRequest,
-    memory: Memory,
+    events: Sequence[MemoryEvent],
     turn: Turn,
+    memory: Memory,
     *,
     context_limit: int,
     own_tools: Callable[[], Awaitable[Collection[str]]],
 ) -> Start:
     """Find the run that the answers in `request` belong to, and write down in the open `turn` that they came.
 
+    `events` are those of the session.
+
     Raises:
         InvalidRequest: no such call waits in the session, an answer is missing, or it is not what it has to be.
         Conflict: the calls were answered before.
     """
     answers = _by_call(request)
-    events = await memory.get_events(request.session_id)
     found = find_pause(events, answers.keys(), context_limit)
     if found is not None:
         return await _from_session(request, memory, turn, found, answers)
@@ -85,7 +89,8 @@ async def _from_session(
     _check_state(pause, found.state, keeps_history=request.history is not None)
     claims = [_claim(call, results) for call in pause.calls]
     await place.append(claims)
-    if pause.asks_approval and not await _was_first(request.session_id, memory, claims[0]):
+    alone = place.is_exclusive or not pause.asks_approval
+    if not alone and not await _was_first(request.session_id, memory, claims[0]):
         raise _answered()
     if request.history is None:
         before: Sequence[ModelMessage] = model_messages(found.before)
@@ -100,6 +105,9 @@ async def _from_session(
         [*before, *turn],
         context=[*found.before, *([found.turn] if found.turn is not None else [])],
         turn=turn,
+        after=pause.calls[0].call_id,
+        # The last one may have become another: what the client's tools gave is beside what the agent's did.
+        kept=len(pause.messages) - 1,
         results=DeferredToolResults(approvals=results.approvals) if results.approvals else None,
         approved=frozenset(results.approvals) - denied,
         denied=denied,

@@ -10,14 +10,19 @@ __all__ = ["MemoryTurn", "Turn"]
 
 
 class Turn(ABC):
-    """What a run needs of the session that it answers. Opened once, then closed once, or again where closing failed."""
+    """What a run needs of the session that it answers. Opened once, then closed once, or again where closing failed.
+
+    It `is_exclusive` where no other run, on whichever replica, can write to the session between `open` and `close`.
+    """
+
+    is_exclusive: bool = False
 
     @abstractmethod
     async def open(self, event: MemoryEvent | None, context_limit: int) -> Sequence[MemoryEvent]:
         """Wait until the session is free for this run, store the user's turn, and return what was said before.
 
         That is the last `context_limit` conversation events; with 0 there are none. With `None` for the turn, the run
-        goes on with one that is stored already.
+        goes on with one that is stored already, and all events of the session are returned.
 
         Raises:
             MemoryUnavailable: the turn could not be stored.
@@ -47,7 +52,7 @@ class MemoryTurn(Turn):
     async def open(self, event: MemoryEvent | None, context_limit: int) -> Sequence[MemoryEvent]:
         """Store the turn and return the conversation before it."""
         if event is None:
-            return ()
+            return await self._memory.get_events(self._session_id)
         if context_limit:
             return await self._memory.open_turn(self._session_id, event, context_limit)
         await self._memory.append(self._session_id, [event])

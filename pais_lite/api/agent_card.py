@@ -1,14 +1,21 @@
-"""`GET /.well-known/agent.json` and `agent-card.json`: the agent card."""
+"""`GET /.well-known/agent.json` and `agent-card.json`: the agent card.
 
-import hashlib
+Those who look for the one do not know newer versions of A2A than 0.3; the shape of the other is a setting, since nobody who
+asks for it says which version they speak, and neither version's readers take the other's fields.
+"""
+
 from collections import OrderedDict
+from dataclasses import replace
 from email.utils import formatdate
+from typing import Any, Literal
 
 from pais_lite.agent import Agent
 from pais_lite.api.call import Call
-from pais_lite.http import Response, json_response
+from pais_lite.http import Request, Response, json_response
+from pais_lite.http.negotiation import entity_tag, is_current
+from pais_lite.settings import Settings
 
-__all__ = ["AgentCardRoute"]
+__all__ = ["AgentCardRoutes", "CardMaker"]
 
 # Those who look for agents do so now and then; what they have missed for a minute, they have not missed much of.
 _MAX_AGE = 60
@@ -16,23 +23,44 @@ _MAX_AGE = 60
 _MAX_VERSIONS = 100
 
 
-class AgentCardRoute:
-    """The route, for one agent. Its URL is `public_url`, or else the one under which the client came, and then `base`."""
+class CardMaker:
+    """Makes the card of one agent, whose URL is `AGENT_PUBLIC_URL`, or else where the client came, and then `base`."""
 
-    def __init__(self, agent: Agent, public_url: str | None, base: str = "") -> None:
+    def __init__(self, agent: Agent, settings: Settings, base: str = "") -> None:
         self._agent = agent
-        self._public_url = public_url
+        self._settings = settings
         self._base = base
+
+    async def card(self, request: Request, version: Literal["0.3", "1.0"]) -> dict[str, Any]:
+        """Return the card for whoever asks."""
+        server = self._settings.agent_public_url or request.base_url
+        card = await self._agent.get_agent_card(f"{server}{self._base}")
+        card = replace(card, requires_key=bool(self._settings.agent_api_keys))
+        return card.to_dict(version)
+
+
+class AgentCardRoutes:
+    """The routes, for one agent."""
+
+    def __init__(self, cards: CardMaker, settings: Settings) -> None:
+        self._cards = cards
+        self._version = settings.a2a_card_version
         # When each version of the card was first given out, by its tag.
         self._versions: OrderedDict[str, str] = OrderedDict()
 
     async def retrieve(self, call: Call) -> None:
+        """Answer with the card in the shape that the settings ask for."""
+        await self._answer(call, self._version)
+
+    async def retrieve_old(self, call: Call) -> None:
+        """Answer with the card in the shape of 0.3."""
+        await self._answer(call, "0.3")
+
+    async def _answer(self, call: Call, version: Literal["0.3", "1.0"]) -> None:
         """Answer with the card, or that the one which the client has is still true."""
-        server = self._public_url or call.request.base_url
-        card = await self._agent.get_agent_card(f"{server}{self._base}")
-        response = json_response(card.to_dict())
-        tag = f'"{hashlib.sha256(response.body).hexdigest()[:32]}"'
-        if (known := call.request.header("if-none-match")) is not None and _matches(known, tag):
+        response = json_response(await self._cards.card(call.request, version))
+        tag = entity_tag(response.body)
+        if is_current(call.request.header("if-none-match"), tag):
             response = Response(304)
         call.reply.headers.update(
             {"cache-control": f"public, max-age={_MAX_AGE}", "etag": tag, "last-modified": self._since(tag)}
@@ -45,8 +73,3 @@ class AgentCardRoute:
         while len(self._versions) > _MAX_VERSIONS:
             self._versions.popitem(last=False)
         return since
-
-
-def _matches(known: str, tag: str) -> bool:
-    """Compare weakly, as `If-None-Match` does (RFC 9110, section 13.1.2)."""
-    return known.strip() == "*" or tag in (entry.strip().removeprefix("W/") for entry in known.split(","))

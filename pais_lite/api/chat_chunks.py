@@ -7,6 +7,7 @@ for usage.
 
 from typing import Any
 
+from pais_lite.api.progress import progress_object
 from pais_lite.encoding import dump_json
 from pais_lite.events import (
     Failed,
@@ -15,15 +16,16 @@ from pais_lite.events import (
     RunEvent,
     TextDelta,
     ThinkingDelta,
+    Tokens,
     ToolCallDelta,
     ToolCallStarted,
     Usage,
 )
-from pais_lite.http import error_body
+from pais_lite.http import Response, error_body, error_response
 from pais_lite.http.sse import DONE, data_event
 from pais_lite.runs import RunRecord
 
-__all__ = ["ChatStream", "ChunkWriter", "completion_object"]
+__all__ = ["ChatStream", "ChunkWriter", "completion_object", "failure_response", "usage_object"]
 
 
 def completion_object(finished: Finished, record: RunRecord, *, model: str) -> dict[str, Any]:
@@ -52,8 +54,14 @@ def completion_object(finished: Finished, record: RunRecord, *, model: str) -> d
                 "finish_reason": finished.finish_reason,
             }
         ],
-        "usage": _usage_object(finished.usage),
+        "usage": usage_object(finished.usage),
     }
+
+
+def failure_response(failed: Failed) -> Response:
+    """Return the answer of a run that failed before anything was told; what it used is beside the error."""
+    fields = {} if failed.usage == Usage() else {"usage": usage_object(failed.usage)}
+    return error_response(failed.error, run_begun=True, **fields)
 
 
 class ChunkWriter:
@@ -96,24 +104,8 @@ class ChunkWriter:
 
     def progress(self, event: Progress) -> bytes:
         """Return a chunk without text, and with what a tool is doing in a field that clients leave alone."""
-        details: dict[str, Any] = {
-            "type": "progress",
-            "step": event.step,
-            "max_steps": event.max_steps,
-            "action": event.action,
-            "target": event.target,
-            "call_id": event.call_id,
-            "status": event.status,
-        }
-        if event.duration_ms is not None:
-            details["duration_ms"] = event.duration_ms
-        if event.delta is not None:
-            details["delta"] = event.delta
-        if event.path:
-            details["path"] = [{"agent": hop.agent, "call_id": hop.call_id} for hop in event.path]
-        return data_event(
-            self._delta_head + b'},"finish_reason":null}],"progress":' + dump_json(details) + b"}"
-        )
+        progress = dump_json(progress_object(event))
+        return data_event(self._delta_head + b'},"finish_reason":null}],"progress":' + progress + b"}")
 
     def finish(self, event: Finished) -> bytes:
         """Return the one chunk that says why the answer ended."""
@@ -121,7 +113,7 @@ class ChunkWriter:
 
     def usage(self, usage: Usage) -> bytes:
         """Return the chunk with the tokens of the run, for those who asked for it."""
-        return data_event(self._head + b',"choices":[],"usage":' + dump_json(_usage_object(usage)) + b"}")
+        return data_event(self._head + b',"choices":[],"usage":' + dump_json(usage_object(usage)) + b"}")
 
     def _call(self, piece: dict[str, Any]) -> bytes:
         return self._delta(b'"tool_calls":' + dump_json([piece]))
@@ -157,8 +149,10 @@ class ChatStream:
                 return writer.progress(event)
             case Finished(usage=usage):
                 return writer.finish(event) + (writer.usage(usage) if self._include_usage else b"") + DONE
-            case Failed(error=error):
-                return data_event(dump_json(error_body(error))) + DONE
+            case Failed(error=error, usage=usage):
+                # Beside the error no client looks for it, and some look for the error only where nothing is beside it.
+                price = writer.usage(usage) if self._include_usage and usage != Usage() else b""
+                return price + data_event(dump_json(error_body(error))) + DONE
 
 
 def _completion_id(record: RunRecord) -> str:
@@ -166,7 +160,15 @@ def _completion_id(record: RunRecord) -> str:
     return f"chatcmpl-{record.run_id.removeprefix('resp_')}"
 
 
-def _usage_object(usage: Usage) -> dict[str, Any]:
+def usage_object(usage: Usage) -> dict[str, Any]:
+    """Return the tokens of a run; `agents`, a field of ours, where others have worked for it."""
+    if not usage.agents:
+        return _tokens_object(usage)
+    agents = [{"agent": name, **_tokens_object(tokens)} for name, tokens in usage.agents]
+    return {**_tokens_object(usage), "agents": agents}
+
+
+def _tokens_object(usage: Tokens) -> dict[str, Any]:
     return {
         "prompt_tokens": usage.input_tokens,
         "completion_tokens": usage.output_tokens,

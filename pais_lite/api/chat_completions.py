@@ -3,7 +3,7 @@
 from pais_lite.agent import Agent
 from pais_lite.api.admission import Admission
 from pais_lite.api.call import Call
-from pais_lite.api.chat_chunks import ChatStream, ChunkWriter, completion_object
+from pais_lite.api.chat_chunks import ChatStream, ChunkWriter, completion_object, failure_response
 from pais_lite.api.chat_request import read_chat_request
 from pais_lite.api.delegated import read_origin
 from pais_lite.api.observation import ObservedRun
@@ -67,6 +67,7 @@ class ChatCompletions:
                 keepalive_seconds=self._settings.sse_keepalive_seconds,
                 on_disconnect=on_disconnect,
                 observed=observed,
+                fail=failure_response,
             )
             if chat.run.stream:
                 writer = ChunkWriter(record, model=chat.model)

@@ -8,7 +8,7 @@ from typing import Self
 from pais_lite.agent import RunRequest, run_outcome
 from pais_lite.api.call import Call
 from pais_lite.errors import RunCancelled
-from pais_lite.events import Failed, RunEvent, TextDelta, ThinkingDelta
+from pais_lite.events import Failed, RunEvent, TextDelta, ThinkingDelta, ToolCallStarted
 from pais_lite.http import ClientDisconnected, error_response
 from pais_lite.runs import FollowedRun
 from pais_lite.telemetry import Outcome, ServedRequest, Telemetry
@@ -54,7 +54,7 @@ class ObservedRun:
     def saw(self, events: Sequence[RunEvent]) -> None:
         """Look for the first token among events that are about to be sent."""
         if self._span.waits_for_first_token and any(
-            isinstance(event, TextDelta | ThinkingDelta) for event in events
+            isinstance(event, TextDelta | ThinkingDelta | ToolCallStarted) for event in events
         ):
             self._span.first_token()
 

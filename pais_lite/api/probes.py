@@ -39,7 +39,9 @@ class Probes:
             **await self._memory_states(),
             "server": "draining" if self._admission.draining else "ok",
         }
-        self._admission.readiness.asked(draining=self._admission.draining)
+        if call.request.header("x-observer") is None:
+            # Who only looks on, as the console does, sends no requests here that would have to be led elsewhere first.
+            self._admission.readiness.asked(draining=self._admission.draining)
         ready = all(state == "ok" for state in checks.values())
         answer = {"status": "ready" if ready else "not_ready", **self._who, "checks": checks}
         await call.reply.respond(json_response(answer, status=200 if ready else 503))

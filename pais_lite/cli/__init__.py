@@ -27,13 +27,13 @@ def _parser() -> argparse.ArgumentParser:
     )
     verbs = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
 
-    run = verbs.add_parser("run", help="serve an agent", description="Serve an agent over HTTP.")
+    run = verbs.add_parser("run", help="serve agents", description="Serve an agent, or several, over HTTP.")
     run.add_argument(
-        "target",
-        nargs="?",
+        "targets",
+        nargs="*",
         metavar="FILE[:ATTR]",
         help="the file that defines the agent, and its name there where there are several; default: server.py, or "
-        "an agent made from the environment where there is no such file",
+        "an agent made from the environment where there is no such file. More of them are more agents",
     )
     run.add_argument("--host", help="the address to listen on; default: AGENT_HOST, or all")
     run.add_argument(
@@ -78,7 +78,7 @@ def _parser() -> argparse.ArgumentParser:
     check = verbs.add_parser(
         "check", help="see whether settings, model and memory are well", description="Look before you run."
     )
-    check.add_argument("target", nargs="?", metavar="FILE[:ATTR]", help="as for `run`")
+    check.add_argument("targets", nargs="*", metavar="FILE[:ATTR]", help="as for `run`")
     check.set_defaults(command=_check)
 
     version = verbs.add_parser("version", help="print the version")

@@ -3,7 +3,7 @@
 import argparse
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from typing import Any
 
@@ -11,10 +11,10 @@ import anyio
 import httpx2
 
 from pais_lite.agent import Agent
-from pais_lite.cli.discovery import find_agent, target_file
-from pais_lite.delegation import SubAgent
+from pais_lite.cli.discovery import make_server
+from pais_lite.delegation import RemoteAgent, SubAgent
 from pais_lite.errors import ConfigurationError, MemoryUnavailable, PeerUnavailable
-from pais_lite.server import AgentServer
+from pais_lite.server import AgentServer, ServedAgent
 from pais_lite.settings import Settings
 
 __all__ = ["check"]
@@ -29,58 +29,56 @@ class _Problem(Exception):
 
 
 def check(arguments: argparse.Namespace) -> int:
-    """Print one line per check; return 0 when all is well, else 1."""
+    """Print one line per check, those of each agent below its name; return 0 when all is well, else 1."""
     logger = logging.getLogger("pais_lite")
     level = logger.level
     # Lines of the log would come between those of the checks.
     logger.setLevel(logging.CRITICAL)
     try:
-        return _check_all(arguments.target)
+        return _check_all(arguments.targets)
     finally:
         logger.setLevel(level)
 
 
-def _check_all(target: str | None) -> int:
+def _check_all(targets: Sequence[str]) -> int:
     try:
-        settings = Settings.load()
+        settings = Settings.load(agents=None if len(targets) > 1 else ())
     except ConfigurationError as exc:
         _say("settings", ok=False, text=exc.message)
         return 1
     _say("settings", ok=True, text="nothing contradicts itself")
     try:
-        server = _server(target, settings)
+        server = make_server(targets, settings)
     except ConfigurationError as exc:
         _say("agent", ok=False, text=exc.message)
         return 1
-    _say("agent", ok=True, text=server.agent.name)
     return asyncio.run(_check_dependencies(server))
 
 
-def _server(target: str | None, settings: Settings) -> AgentServer:
-    path, attribute = target_file(target)
-    found = find_agent(path, attribute, settings)
-    return found if isinstance(found, AgentServer) else AgentServer.serving(found, settings)
-
-
 async def _check_dependencies(server: AgentServer) -> int:
-    checks: dict[str, Callable[[], Awaitable[str]]] = {
-        "model": lambda: _check_model(server.settings),
-        "memory": lambda: _check_memory(server.agent, server.settings),
-        **{f"agent:{peer.name}": partial(_check_sub_agent, peer) for peer in server.agent.sub_agents},
-    }
     well = True
     async with server.lifespan():
-        for name, look in checks.items():
-            try:
-                with anyio.fail_after(_TIMEOUT):
-                    text, ok = await look(), True
-            except TimeoutError:
-                text, ok = f"no answer within {_TIMEOUT:g} seconds", False
-            except _Problem as exc:
-                text, ok = str(exc), False
-            _say(name, ok=ok, text=text)
-            well = well and ok
+        for served in server.served:
+            _say("agent", ok=True, text=served.agent.name)
+            for name, look in _checks(served).items():
+                try:
+                    with anyio.fail_after(_TIMEOUT):
+                        text, ok = await look(), True
+                except TimeoutError:
+                    text, ok = f"no answer within {_TIMEOUT:g} seconds", False
+                except _Problem as exc:
+                    text, ok = str(exc), False
+                _say(name, ok=ok, text=text)
+                well = well and ok
     return 0 if well else 1
+
+
+def _checks(served: ServedAgent) -> dict[str, Callable[[], Awaitable[str]]]:
+    return {
+        "model": lambda: _check_model(served.settings),
+        "memory": lambda: _check_memory(served.agent, served.settings),
+        **{f"agent:{peer.name}": partial(_check_sub_agent, peer) for peer in served.agent.sub_agents},
+    }
 
 
 async def _check_model(settings: Settings) -> str:
@@ -137,7 +135,7 @@ async def _check_sub_agent(peer: SubAgent) -> str:
         profile = await peer.discover()
     except PeerUnavailable as exc:
         raise _Problem(f"{peer.place}: {exc.message}") from exc
-    return f"{profile.model} at {peer.place}"
+    return f"{profile.model} {'at' if isinstance(peer, RemoteAgent) else 'in'} {peer.place}"
 
 
 def _say(name: str, *, ok: bool, text: str) -> None:

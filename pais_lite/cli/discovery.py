@@ -1,8 +1,9 @@
-"""Finds the agent that a file defines."""
+"""Finds the agents that files define, and makes the server around them."""
 
 import importlib.util
 import sys
 import traceback
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -10,10 +11,10 @@ from typing import Any
 from pydantic_ai import Agent as PydanticAgent
 
 from pais_lite.errors import ConfigurationError
-from pais_lite.server import AgentServer
+from pais_lite.server import AgentServer, SettingsOfSeveral, usable_name
 from pais_lite.settings import Settings
 
-__all__ = ["DEFAULT_FILE", "find_agent", "target_file"]
+__all__ = ["DEFAULT_FILE", "find_agent", "find_agents", "make_server", "target_file"]
 
 DEFAULT_FILE = Path("server.py")
 
@@ -68,6 +69,52 @@ def find_agent(
         )
     chosen: PydanticAgent[Any, Any] | AgentServer = getattr(module, candidates[0])
     return chosen
+
+
+def find_agents(targets: Sequence[str]) -> dict[str, PydanticAgent[Any, Any]]:
+    """Return the agents that several `FILE[:ATTR]` name, by their own names, or else those of their files.
+
+    Raises:
+        ConfigurationError: as for `find_agent`; or two have the same name; or one is a server already.
+    """
+    found: dict[str, PydanticAgent[Any, Any]] = {}
+    for target in targets:
+        path, attribute = target_file(target)
+        agent = find_agent(path, attribute, Settings())
+        if isinstance(agent, AgentServer):
+            raise ConfigurationError(
+                f"{target} makes a server of its agent itself; among several, name the agent: {path}:…"
+            )
+        name = usable_name(agent.name or (path.stem if path else None))
+        if name in found:
+            raise ConfigurationError(
+                f"{target}: there is another agent called {name!r}; each needs its own name"
+            )
+        found[name] = agent
+    return found
+
+
+def make_server(
+    targets: Sequence[str],
+    settings: Settings,
+    change: Callable[[Settings], Settings] = lambda settings: settings,
+    **overrides: Any,
+) -> AgentServer:
+    """Return the server of what the targets name, `settings` having been read without knowing which agents those are.
+
+    `change` is made to the settings of each agent; `overrides` are those that `settings` were read with.
+
+    Raises:
+        ConfigurationError: an agent cannot be found or served.
+    """
+    if len(targets) > 1:
+        agents = find_agents(targets)
+        return AgentServer.serving_several(
+            agents, SettingsOfSeveral.load(list(agents), **overrides).changed(change)
+        )
+    path, attribute = target_file(targets[0] if targets else None)
+    found = find_agent(path, attribute, settings)
+    return found if isinstance(found, AgentServer) else AgentServer.serving(found, change(settings))
 
 
 def _import(path: Path) -> ModuleType:

@@ -11,11 +11,10 @@ import sys
 import threading
 import time
 from collections.abc import Callable
-from typing import Any, cast
 
-import hypercorn.asyncio
 from hypercorn.config import Config
 
+from pais_lite.cli.connections import Listening
 from pais_lite.errors import ConfigurationError
 from pais_lite.server import AgentServer
 
@@ -66,7 +65,6 @@ def bind(host: str, port: int) -> socket.socket:
 def serve_until_stopped(server: AgentServer, listener: socket.socket, on_ready: Callable[[], None]) -> None:
     """Serve until SIGTERM or SIGINT, then let runs finish as `AgentServer.drain` does; a second signal cuts them short."""
     config = Config()
-    config.bind = [f"fd://{listener.detach()}"]
     config.backlog = _BACKLOG
     config.include_server_header = False
     # Longer than load balancers keep an idle connection, so that they, not we, close what they are about to use. It is
@@ -81,7 +79,7 @@ def serve_until_stopped(server: AgentServer, listener: socket.socket, on_ready: 
     config.graceful_timeout = 0.5
     config.errorlog = logging.getLogger("hypercorn.error")
     _allow_many_connections()
-    asyncio.run(_serve(server, config, on_ready))
+    asyncio.run(_serve(server, config, listener, on_ready))
     _leave_stuck_threads()
 
 
@@ -109,7 +107,9 @@ def _leave_stuck_threads() -> None:
             os._exit(0)
 
 
-async def _serve(server: AgentServer, config: Config, on_ready: Callable[[], None]) -> None:
+async def _serve(
+    server: AgentServer, config: Config, listener: socket.socket, on_ready: Callable[[], None]
+) -> None:
     loop = asyncio.get_running_loop()
     asked_to_stop = asyncio.Event()
     draining: asyncio.Task[None] | None = None
@@ -121,19 +121,15 @@ async def _serve(server: AgentServer, config: Config, on_ready: Callable[[], Non
 
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop)
-
-    async def until_drained() -> None:
-        nonlocal draining
+    async with server.lifespan():
+        # What was imported is never garbage: looking at it again and again would cost every request a few per cent.
+        gc.collect()
+        gc.freeze()
+        listening = await Listening(server, config).start(listener)
+        on_ready()
         await asked_to_stop.wait()
         _log.info("shutting down: waiting up to %g s for runs to end", server.settings.shutdown_grace_seconds)
-        # hypercorn goes on listening meanwhile, so that probes and new requests are told that we drain.
+        # Connections are accepted meanwhile, so that probes and new requests are told that we drain.
         draining = asyncio.create_task(server.drain(linger=_LINGER_SECONDS))
         await asyncio.wait([draining])
-
-    # What was imported is never garbage: looking at it again and again would cost every request a few per cent.
-    gc.collect()
-    gc.freeze()
-    on_ready()
-    # hypercorn describes ASGI more narrowly than the specification does.
-    application = cast("Any", server)
-    await hypercorn.asyncio.serve(application, config, shutdown_trigger=until_drained, mode="asgi")
+        await listening.close()

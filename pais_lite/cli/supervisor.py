@@ -26,14 +26,14 @@ def supervise(
     listener: int,
     *,
     workers: int,
-    watched: Path | None,
+    watched: Sequence[Path],
     on_ready: Callable[[str], None],
 ) -> int:
     """Keep `workers` processes of `command` alive, which inherit the socket `listener`; return the exit code.
 
-    They are also given `--ready-fd`, to which each writes the name of its agent once it serves; `on_ready` is called with
-    the first. With `watched`, all are started again when a Python file or `.env` below that folder changes, and one that cannot
-    start waits for the next change. SIGTERM and SIGINT are passed on, and end the supervisor once all have ended.
+    They are also given `--ready-fd`, to which each writes the names of its agents once it serves; `on_ready` is called with
+    the first line. All are started again when a Python file or `.env` below a `watched` folder changes, and then one that
+    cannot start waits for the next change. SIGTERM and SIGINT are passed on, and end the supervisor once all have ended.
     """
     ready, ready_for_workers = os.pipe()
     os.set_blocking(ready, False)
@@ -65,14 +65,14 @@ def supervise(
             if not announced and (name := _first_line(ready)) is not None:
                 announced = True
                 on_ready(name)
-            if watched is not None and (now := _versions(watched)) != seen:
+            if watched and (now := _versions(watched)) != seen:
                 seen = now
                 _log.info("a file has changed: starting again")
                 _end(running)
                 running[:] = [start() for _ in range(workers)]
             for place, worker in enumerate(running):
                 code = worker.poll()
-                if code is None or (watched is not None and code == _WRONG_CONFIGURATION):
+                if code is None or (watched and code == _WRONG_CONFIGURATION):
                     continue
                 if code == _WRONG_CONFIGURATION:
                     return code
@@ -108,15 +108,14 @@ def _pass_on(running: Sequence["subprocess.Popen[bytes]"], number: int) -> None:
             worker.send_signal(number)
 
 
-def _versions(folder: Path | None) -> dict[Path, int]:
+def _versions(folders: Sequence[Path]) -> dict[Path, int]:
     """Return when each watched file was last written to."""
-    if folder is None:
-        return {}
     versions: dict[Path, int] = {}
-    for path in [folder / ".env", *folder.rglob("*.py")]:
-        if not any(part.startswith((".", "__pycache__")) for part in path.relative_to(folder).parts[:-1]):
-            try:
-                versions[path] = path.stat().st_mtime_ns
-            except FileNotFoundError:
-                continue
+    for folder in folders:
+        for path in [folder / ".env", *folder.rglob("*.py")]:
+            if not any(part.startswith((".", "__pycache__")) for part in path.relative_to(folder).parts[:-1]):
+                try:
+                    versions[path] = path.stat().st_mtime_ns
+                except FileNotFoundError:
+                    continue
     return versions

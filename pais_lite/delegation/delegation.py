@@ -35,7 +35,6 @@ class DelegationOutcome:
     """How a delegation ended, in the `metadata` of the tool's result, which no model sees."""
 
     failed: bool
-    usage: Usage
 
 
 class Delegation:
@@ -66,14 +65,18 @@ class Delegation:
                     self.reason = exc.reason
                 if isinstance(exc, PeerUnavailable):
                     self._agent.lost()
+            finally:
+                # Also of one that is given up because the run failed elsewhere.
+                if self._usage != Usage():
+                    self._scope.usage += self._usage.of(self._agent.name)
             usage = self._usage
             span.answered(input_tokens=usage.input_tokens, output_tokens=usage.output_tokens)
-        return ToolReturn(text, metadata=DelegationOutcome(failed, usage))
+        return ToolReturn(text, metadata=DelegationOutcome(failed))
 
     @staticmethod
     def not_tried(agent: SubAgent, why: str) -> ToolReturn[str]:
         """Return the failure of a delegation that there is no point in."""
-        return ToolReturn(_failure(agent, why), metadata=DelegationOutcome(True, Usage()))
+        return ToolReturn(_failure(agent, why), metadata=DelegationOutcome(True))
 
     async def _in_time(self, text: str, ctx: RunContext[Any]) -> str:
         scope, seconds = self._scope, self._agent.timeout

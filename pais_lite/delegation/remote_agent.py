@@ -15,6 +15,8 @@ from pais_lite.delegation.stream import (
     AnswerReader,
     error_code,
     read_completion,
+    read_usage,
+    waits_for_somebody,
 )
 from pais_lite.delegation.sub_agent import AnswerPart, AnswerUsage, SubAgent, Task
 from pais_lite.encoding import load_json
@@ -119,12 +121,14 @@ class RemoteAgent(SubAgent):
             body["stream_options"] = {"include_usage": True}
         async with self._post(body, _headers(task)) as response:
             if response.status_code != 200:
-                raise _refusal(response.status_code, await _read(response, _MAX_ERROR_BYTES))
+                error = await _read(response, _MAX_ERROR_BYTES)
+                await tell(AnswerUsage(read_usage(error)))
+                raise _refusal(response.status_code, error)
             if response.headers.get("content-type", "").startswith("text/event-stream"):
                 return await _follow(response, tell)
-            text, usage = read_completion(await _read(response, _MAX_BODY_BYTES))
-            await tell(AnswerUsage(usage))
-            return text
+            answer = await _read(response, _MAX_BODY_BYTES)
+            await tell(AnswerUsage(read_usage(answer)))
+            return read_completion(answer)
 
     async def aclose(self) -> None:
         """Stop looking and close the connections; using the agent again opens both again."""
@@ -202,6 +206,8 @@ async def _follow(response: httpx2.Response, tell: Callable[[AnswerPart], Awaita
         await tell(AnswerUsage(reader.usage))
     if not reader.ended:
         raise PeerUnavailable("it broke off in the middle of its answer")
+    if reader.waits:
+        raise waits_for_somebody()
     return reader.text
 
 

@@ -10,7 +10,7 @@ from typing import Any, Literal, cast
 
 from pais_lite.encoding import load_json
 from pais_lite.errors import DelegationFailed
-from pais_lite.events import Hop, Progress, Usage
+from pais_lite.events import Hop, Progress, Tokens, Usage
 
 __all__ = [
     "AnswerEvent",
@@ -20,6 +20,8 @@ __all__ = [
     "error_code",
     "maybe_plain_word",
     "read_completion",
+    "read_usage",
+    "waits_for_somebody",
 ]
 
 # One event holds a token, or a progress report; only a broken server sends one that is longer than this.
@@ -61,6 +63,8 @@ class AnswerReader:
     def __init__(self) -> None:
         self.usage = Usage()
         self.ended = False
+        # Whether it ended in calls of tools, which nobody here can answer.
+        self.waits = False
         self._waiting = b""
         self._pieces: list[str] = []
         self._size = 0
@@ -117,9 +121,9 @@ class AnswerReader:
             case _:
                 pass
         match chunk.get("choices"):
-            case [{"finish_reason": str()}, *_]:
+            case [{"finish_reason": str() as reason}, *_]:
                 # Some servers send no `[DONE]` after it.
-                self.ended = True
+                self.ended, self.waits = True, reason == "tool_calls"
             case _:
                 pass
         return events
@@ -141,21 +145,37 @@ def _step_in_text(text: str) -> Progress | None:
     return _maybe_progress({"status": "started", **details})
 
 
-def read_completion(data: bytes) -> tuple[str, Usage]:
-    """Read an answer that came whole: its text and its price.
+def read_completion(data: bytes) -> str:
+    """Read the text of an answer that came whole.
 
     Raises:
-        DelegationFailed: it holds no text.
+        DelegationFailed: it holds no text, or waits for an answer itself.
     """
     try:
         completion = load_json(data)
     except (ValueError, RecursionError):
         completion = None
     match completion:
+        case {"choices": [{"finish_reason": "tool_calls"}, *_]}:
+            raise waits_for_somebody()
         case {"choices": [{"message": {"content": str() as text}}, *_]} if len(text) <= MAX_ANSWER_CHARACTERS:
-            return text, _maybe_usage(completion.get("usage")) or Usage()
+            return text
         case _:
             raise DelegationFailed("its answer could not be read")
+
+
+def waits_for_somebody() -> DelegationFailed:
+    """Return the failure of a delegation to an agent that cannot go on alone."""
+    return DelegationFailed("it waits for an approval, or for a tool's result, that nobody can give it here")
+
+
+def read_usage(data: bytes) -> Usage:
+    """Return the price that an answer or an error tells, nothing where it tells none."""
+    try:
+        answer = load_json(data)
+    except (ValueError, RecursionError):
+        return Usage()
+    return (_maybe_usage(answer.get("usage")) if isinstance(answer, Mapping) else None) or Usage()
 
 
 def error_code(data: bytes) -> str | None:
@@ -178,10 +198,41 @@ def maybe_plain_word(code: object) -> str | None:
 
 
 def _maybe_usage(usage: object) -> Usage | None:
+    total = _maybe_tokens(usage)
+    if total is None:
+        return None
+    agents = _agents(cast("Mapping[str, Any]", usage).get("agents"))
+    # Believed as far as it adds up.
+    if (total.input_tokens, total.output_tokens) != (
+        sum(tokens.input_tokens for _, tokens in agents),
+        sum(tokens.output_tokens for _, tokens in agents),
+    ):
+        agents = ()
+    return Usage(
+        input_tokens=total.input_tokens,
+        output_tokens=total.output_tokens,
+        cached_tokens=total.cached_tokens,
+        reasoning_tokens=total.reasoning_tokens,
+        agents=agents,
+    )
+
+
+def _agents(entries: object) -> tuple[tuple[str, Tokens], ...]:
+    agents: dict[str, Tokens] = {}
+    for entry in entries[:_MAX_PATH] if isinstance(entries, list) else ():
+        tokens = _maybe_tokens(entry)
+        name = entry.get("agent") if isinstance(entry, Mapping) else None
+        if tokens is None or not isinstance(name, str) or name in agents:
+            return ()
+        agents[name[:_MAX_NAME]] = tokens
+    return tuple(agents.items())
+
+
+def _maybe_tokens(usage: object) -> Tokens | None:
     match usage:
         case {"prompt_tokens": int() as prompt, "completion_tokens": int() as completion}:
             details = cast("Mapping[str, Any]", usage)
-            return Usage(
+            return Tokens(
                 input_tokens=max(prompt, 0),
                 output_tokens=max(completion, 0),
                 cached_tokens=_detail(details.get("prompt_tokens_details"), "cached_tokens"),

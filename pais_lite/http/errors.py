@@ -91,11 +91,12 @@ def error_body(error: Exception) -> dict[str, Any]:
     return {"error": {"message": message, "type": kind, "param": param, "code": code}}
 
 
-def error_response(error: Exception, *, run_begun: bool = False) -> Response:
+def error_response(error: Exception, *, run_begun: bool = False, **fields: object) -> Response:
     """Return the answer to a request that failed with `error`.
 
     `run_begun` marks failures after an agent has started to work, which clients should not repeat on their own: the
-    OpenAI SDKs re-send 408, 409, 429 and 5xx twice unless `x-should-retry: false` says otherwise.
+    OpenAI SDKs re-send 408, 409, 429 and 5xx twice unless `x-should-retry: false` says otherwise. `fields` stand beside
+    the error.
     """
     status = _status_and_type(error)[0] if isinstance(error, errors.PaisError) else 500
     headers: dict[str, str] = {}
@@ -108,4 +109,4 @@ def error_response(error: Exception, *, run_begun: bool = False) -> Response:
         headers["retry-after"] = str(retry_after)
     if run_begun:
         headers["x-should-retry"] = "false"
-    return json_response(error_body(error), status=status, headers=headers)
+    return json_response({**error_body(error), **fields}, status=status, headers=headers)

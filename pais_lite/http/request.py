@@ -93,6 +93,12 @@ class Request:
             host = f"{name}:{port}" if port else name
         return f"{self.scheme}://{host}{self.root_path}"
 
+    @property
+    def sent_path(self) -> str:
+        """The path as the client sent it: escaped, and with the prefix under which the application is mounted."""
+        sent: bytes = self._scope.get("raw_path") or (self._scope["path"] or self.root_path or "/").encode()
+        return str(sent.partition(b"?")[0], "latin-1")
+
     async def read_body(self, limit: int) -> bytes:
         """Return the whole body, read in pieces.
 

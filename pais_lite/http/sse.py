@@ -1,10 +1,10 @@
 """Server-sent events, byte by byte (WHATWG HTML, section 9.2), as the clients of the OpenAI API read them.
 
-Each event is one `data:` line: no `event:`, `id:` or `retry:`, which some of those clients trip over, and no payload
-over several lines, which others do not join.
+The payload of each event is one `data:` line: no `id:` or `retry:`, which some of those clients trip over, and no
+payload over several lines, which others do not join. Where a protocol names its events, `event:` comes before.
 """
 
-__all__ = ["DONE", "HEADERS", "KEEPALIVE", "data_event"]
+__all__ = ["DONE", "HEADERS", "KEEPALIVE", "data_event", "named_event"]
 
 HEADERS = {
     "content-type": "text/event-stream; charset=utf-8",
@@ -20,3 +20,8 @@ DONE = b"data: [DONE]\n\n"
 def data_event(payload: bytes) -> bytes:
     """Return one event with `payload`, which is JSON and so holds no newline."""
     return b"data: " + payload + b"\n\n"
+
+
+def named_event(name: str, payload: bytes) -> bytes:
+    """Return one event that has a name, with `payload`, which is JSON and so holds no newline."""
+    return b"event: " + name.encode() + b"\ndata: " + payload + b"\n\n"

@@ -10,17 +10,16 @@ first attempt still arrive after that, its events are there twice, and reading g
 """
 
 import logging
-from collections.abc import AsyncIterator, Collection, Iterable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Collection, Sequence
 from copy import copy
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from heapq import merge
 from itertools import count
 
 import anyio
 
-from pais_lite.encoding import dump_json, load_json
-from pais_lite.errors import InvalidRequest, MemoryUnavailable
+from pais_lite.errors import InvalidRequest
 from pais_lite.memory.base import (
     CONVERSATION_EVENTS,
     DEFAULT_OWNER,
@@ -29,15 +28,21 @@ from pais_lite.memory.base import (
     SessionMemory,
     SessionPage,
 )
-from pais_lite.resp import Client, Command, OutcomeUnknown, Reply, RespError, to_dict
+from pais_lite.memory.redis_commands import (
+    SessionCommands,
+    conversation_before,
+    decode_events,
+    microseconds,
+    translated,
+    unavailable,
+    window_for,
+)
+from pais_lite.resp import Client, Command, OutcomeUnknown, Reply, RespError, parse_url, to_dict
 
 __all__ = ["RedisMemory"]
 
 _log = logging.getLogger("pais_lite.memory")
 
-# Events read to find the last few of a conversation: enough that its turns may have used some tools each.
-_WINDOW_PER_EVENT = 8
-_SMALLEST_WINDOW = 32
 # Sessions looked at in one round trip where all of them may have to be.
 _SESSIONS_AT_ONCE = 50
 _FIRST_PAUSE = 0.1
@@ -68,39 +73,51 @@ class RedisMemory(Memory):
     ) -> None:
         self.app_name = app_name
         self.owner = owner
-        self._client = Client(url)
-        self._max_sessions = max_sessions
-        self._max_session_events = max_session_events
-        self._ttl_seconds = max(1, round(ttl_hours * 3600))
-        self._retry_seconds = retry_seconds
+        self.retry_seconds = retry_seconds
+        self.commands = SessionCommands(
+            app_name=app_name,
+            owner=owner,
+            max_sessions=max_sessions,
+            max_session_events=max_session_events,
+            ttl_seconds=max(1, round(ttl_hours * 3600)),
+        )
+        self._url = parse_url(url)
+        self._client = Client(self._url)
 
     def for_owner(self, owner: str) -> "RedisMemory":
         """Return a memory over the same connections that sees the sessions of `owner` and no others."""
         memory = copy(self)
         memory.owner = owner
+        memory.commands = replace(self.commands, owner=owner)
         return memory
+
+    def new_client(self, *, command_timeout: float | None = None, connections: int = 2) -> Client:
+        """Return another client of the same server, which whoever asked for it closes."""
+        url = self._url if command_timeout is None else replace(self._url, command_timeout=command_timeout)
+        return Client(url, connections=connections)
 
     async def append(self, session_id: str, events: Sequence[MemoryEvent]) -> None:
         """Add the events to the end of a session, all or none, creating the session where there is none."""
-        deadline = anyio.current_time() + self._retry_seconds
+        deadline = anyio.current_time() + self.retry_seconds
         pause, missing = _FIRST_PAUSE, list(events)
         may_have_run = False
         while missing:
             try:
                 if may_have_run:
                     stored = {
-                        event.event_id for event in await self._read(session_id, -self._max_session_events)
+                        event.event_id
+                        for event in await self._read(session_id, -self.commands.max_session_events)
                     }
                     missing = [event for event in missing if event.event_id not in stored]
                     may_have_run = False
                     continue
-                await self._client.transaction(self._append_commands(session_id, missing))
+                await self._client.transaction(self.commands.append(session_id, missing))
                 return
             except RespError as exc:
                 may_have_run = may_have_run or isinstance(exc, OutcomeUnknown)
                 if anyio.current_time() + pause > deadline:
                     _log.error("session %s: %d events could not be stored: %r", session_id, len(missing), exc)
-                    raise _unavailable() from exc
+                    raise unavailable() from exc
             await anyio.sleep(pause)
             pause = min(pause * 2, _LONGEST_PAUSE)
 
@@ -109,18 +126,15 @@ class RedisMemory(Memory):
 
         Not tried again by itself: nobody has seen anything of the turn yet, and its sender had better know at once.
         """
-        window = max(_SMALLEST_WINDOW, context_limit * _WINDOW_PER_EVENT)
-        read: Command = ("LRANGE", self._events_key(session_id), -window, -1)
-        async with _translated():
-            replies = await self._client.transaction([read, *self._append_commands(session_id, [turn])])
-        events = _decode(replies[0])
-        found = [event for event in events if event.event_type in CONVERSATION_EVENTS]
-        length = replies[1]
-        if len(found) < context_limit and isinstance(length, int) and length > window + 1:
-            # A turn that used very many tools filled the window.
-            earlier = await self.get_events(session_id, context_limit + 1, CONVERSATION_EVENTS)
-            found = [event for event in earlier if event.event_id != turn.event_id]
-        return found[-context_limit:] if context_limit else []
+        async with translated():
+            replies = await self._client.transaction(self.commands.open_turn(session_id, turn, context_limit))
+        before = conversation_before(replies, context_limit)
+        return await self.read_before(session_id, turn, context_limit) if before is None else before
+
+    async def read_before(self, session_id: str, turn: MemoryEvent, context_limit: int) -> list[MemoryEvent]:
+        """Return the last `context_limit` conversation events before a turn that has just been added."""
+        earlier = await self.get_events(session_id, context_limit + 1, CONVERSATION_EVENTS)
+        return [event for event in earlier if event.event_id != turn.event_id][-context_limit:]
 
     async def get_events(
         self, session_id: str, limit: int | None = None, event_types: Collection[str] | None = None
@@ -129,10 +143,9 @@ class RedisMemory(Memory):
         first = 0 if limit is None or event_types is not None else -limit
         if limit == 0:
             return []
-        async with _translated():
+        async with translated():
             if limit is not None and event_types is not None:
-                window = max(_SMALLEST_WINDOW, limit * _WINDOW_PER_EVENT)
-                events = _of_types(await self._read(session_id, -window), event_types)
+                events = _of_types(await self._read(session_id, -window_for(limit)), event_types)
                 if len(events) >= limit:
                     return events[-limit:]
             events = _of_types(await self._read(session_id, first), event_types)
@@ -141,33 +154,33 @@ class RedisMemory(Memory):
     async def recent_events(self, limit: int) -> list[MemoryEvent]:
         """Return the newest `limit` events over all sessions of the owner, oldest first."""
         newest: list[MemoryEvent] = []
-        async with _translated():
+        async with translated():
             async for batch in self._sessions_by_time():
                 commands: list[Command] = [
-                    ("LRANGE", self._events_key(name), -limit, -1) for name, _ in batch
+                    ("LRANGE", self.commands.events_key(name), -limit, -1) for name, _ in batch
                 ]
                 replies = await self._client.pipeline(commands, idempotent=True)
-                streams = [newest, *(_decode(reply) for reply in replies)]
+                streams = [newest, *(decode_events(reply) for reply in replies)]
                 newest = list(merge(*streams, key=lambda event: event.timestamp))[-limit:]
                 # The sessions come latest first, so once one is older than all we have, so are the rest.
-                if len(newest) == limit and batch[-1][1] < _microseconds(newest[0].timestamp):
+                if len(newest) == limit and batch[-1][1] < microseconds(newest[0].timestamp):
                     break
         return newest
 
     async def get_or_create_session(self, session_id: str) -> SessionMemory:
         """Return the session, creating it where there is none; two who do so at once get the same one."""
         now = datetime.now(UTC)
-        key, index = self._session_key(session_id), self._index_key()
+        key, index = self.commands.session_key(session_id), self.commands.index_key
         commands: list[Command] = [
             ("HSETNX", key, "created_at", now.isoformat()),
             ("HSETNX", key, "updated_at", now.isoformat()),
-            ("EXPIRE", key, self._ttl_seconds),
-            ("ZADD", index, "NX", _microseconds(now), session_id),
-            ("EXPIRE", index, self._ttl_seconds),
+            ("EXPIRE", key, self.commands.ttl_seconds),
+            ("ZADD", index, "NX", microseconds(now), session_id),
+            ("EXPIRE", index, self.commands.ttl_seconds),
             ("HGETALL", key),
-            ("LLEN", self._events_key(session_id)),
+            ("LLEN", self.commands.events_key(session_id)),
         ]
-        async with _translated():
+        async with translated():
             replies = await self._client.transaction(commands, idempotent=True)
         session = self._maybe_session(session_id, replies[-2], replies[-1])
         assert session is not None
@@ -175,13 +188,13 @@ class RedisMemory(Memory):
 
     async def get_session(self, session_id: str) -> SessionMemory | None:
         """Return the session, `None` where there is none."""
-        async with _translated():
+        async with translated():
             return (await self._describe([session_id]))[0]
 
     async def list_sessions(self, limit: int = 100, cursor: str | None = None) -> SessionPage:
         """Return the sessions of the owner, the latest updated first, from where `cursor` left off."""
         found: list[tuple[str, int]] = []
-        async with _translated():
+        async with translated():
             async for batch in self._sessions_by_time(
                 before=None if cursor is None else _position_of(cursor)
             ):
@@ -197,21 +210,21 @@ class RedisMemory(Memory):
     async def delete_session(self, session_id: str) -> bool:
         """Forget a session and its events; return whether there was one."""
         commands: list[Command] = [
-            ("DEL", self._session_key(session_id), self._events_key(session_id)),
-            ("ZREM", self._index_key(), session_id),
+            ("DEL", self.commands.session_key(session_id), self.commands.events_key(session_id)),
+            ("ZREM", self.commands.index_key, session_id),
         ]
-        async with _translated():
+        async with translated():
             replies = await self._client.transaction(commands, idempotent=True)
         return any(replies)
 
     async def cleanup_old_sessions(self, max_age_hours: float) -> int:
         """Forget the sessions that were last written to longer ago than that; return how many there were."""
-        moment = _microseconds(datetime.now(UTC) - timedelta(hours=max_age_hours))
-        async with _translated():
-            names = await self._client.execute("ZRANGEBYSCORE", self._index_key(), "-inf", f"({moment}")
+        moment = microseconds(datetime.now(UTC) - timedelta(hours=max_age_hours))
+        async with translated():
+            names = await self._client.execute("ZRANGEBYSCORE", self.commands.index_key, "-inf", f"({moment}")
             for name in map(_text, names):
                 # The score is asked once more, so that a session which is written to meanwhile stays.
-                score = await self._client.execute("ZSCORE", self._index_key(), name)
+                score = await self._client.execute("ZSCORE", self.commands.index_key, name)
                 if score is not None and float(score) < moment:
                     await self.delete_session(name)
         return len(names)
@@ -219,9 +232,9 @@ class RedisMemory(Memory):
     async def get_memory_stats(self) -> dict[str, int]:
         """Return `total_sessions`, `total_events` and `avg_events_per_session` of the owner."""
         sessions = events = 0
-        async with _translated():
+        async with translated():
             async for batch in self._sessions_by_time():
-                commands: list[Command] = [("LLEN", self._events_key(name)) for name, _ in batch]
+                commands: list[Command] = [("LLEN", self.commands.events_key(name)) for name, _ in batch]
                 lengths = await self._client.pipeline(commands, idempotent=True)
                 sessions += len(batch)
                 events += sum(length for length in lengths if isinstance(length, int))
@@ -233,54 +246,27 @@ class RedisMemory(Memory):
 
     async def check(self) -> None:
         """Return when the server answers; raises `MemoryUnavailable` when it does not."""
-        async with _translated():
+        async with translated():
             await self._client.ping()
 
     async def aclose(self) -> None:
         """Close the connections, which memories of other owners share."""
         await self._client.aclose()
 
-    # ---------------------------------------------------------------------------------------------- keys and commands
-
-    def _session_key(self, session_id: str) -> str:
-        return f"pais:{{{self.app_name}}}:session:{self.owner}:{session_id}"
-
-    def _events_key(self, session_id: str) -> str:
-        return f"pais:{{{self.app_name}}}:events:{self.owner}:{session_id}"
-
-    def _index_key(self) -> str:
-        return f"pais:{{{self.app_name}}}:sessions:{self.owner}"
-
-    def _append_commands(self, session_id: str, events: Iterable[MemoryEvent]) -> list[Command]:
-        now = datetime.now(UTC)
-        session, listed, index = (
-            self._session_key(session_id),
-            self._events_key(session_id),
-            self._index_key(),
-        )
-        expired = _microseconds(now) - self._ttl_seconds * 1_000_000
-        return [
-            ("RPUSH", listed, *(dump_json(event.to_dict()) for event in events)),
-            ("LTRIM", listed, -self._max_session_events, -1),
-            ("EXPIRE", listed, self._ttl_seconds),
-            ("HSETNX", session, "created_at", now.isoformat()),
-            ("HSET", session, "updated_at", now.isoformat()),
-            ("EXPIRE", session, self._ttl_seconds),
-            ("ZADD", index, _microseconds(now), session_id),
-            ("ZREMRANGEBYSCORE", index, "-inf", f"({expired}"),
-            ("ZREMRANGEBYRANK", index, 0, -self._max_sessions - 1),
-            ("EXPIRE", index, self._ttl_seconds),
-        ]
-
     async def _read(self, session_id: str, first: int) -> list[MemoryEvent]:
-        return _decode(
-            await self._client.execute("LRANGE", self._events_key(session_id), first, -1, idempotent=True)
+        return decode_events(
+            await self._client.execute(
+                "LRANGE", self.commands.events_key(session_id), first, -1, idempotent=True
+            )
         )
 
     async def _describe(self, names: Sequence[str]) -> list[SessionMemory | None]:
         commands: list[Command] = []
         for name in names:
-            commands += [("HGETALL", self._session_key(name)), ("LLEN", self._events_key(name))]
+            commands += [
+                ("HGETALL", self.commands.session_key(name)),
+                ("LLEN", self.commands.events_key(name)),
+            ]
         replies = await self._client.pipeline(commands, idempotent=True)
         return [
             self._maybe_session(name, replies[2 * place], replies[2 * place + 1])
@@ -307,7 +293,7 @@ class RedisMemory(Memory):
         highest = "+inf" if before is None else str(before[0])
         for offset in count(step=_SESSIONS_AT_ONCE):
             reply = await self._client.execute(
-                *("ZREVRANGEBYSCORE", self._index_key(), highest, "-inf", "WITHSCORES"),
+                *("ZREVRANGEBYSCORE", self.commands.index_key, highest, "-inf", "WITHSCORES"),
                 *("LIMIT", offset, _SESSIONS_AT_ONCE),
                 idempotent=True,
             )
@@ -320,38 +306,11 @@ class RedisMemory(Memory):
                 return
 
 
-@asynccontextmanager
-async def _translated() -> AsyncIterator[None]:
-    """Say in memory's words what the client could not do."""
-    try:
-        yield
-    except RespError as exc:
-        _log.warning("the memory backend failed: %r", exc)
-        raise _unavailable() from exc
-
-
-def _unavailable() -> MemoryUnavailable:
-    return MemoryUnavailable("the memory of this agent cannot be reached at the moment")
-
-
-def _microseconds(moment: datetime) -> int:
-    return round(moment.timestamp() * 1_000_000)
-
-
 def _position_of(cursor: str) -> tuple[int, str]:
     score, tilde, session_id = cursor.partition("~")
     if not tilde or not score.isascii() or not score.isdecimal() or len(score) > 16:
         raise InvalidRequest("cursor is not one of this listing's", param="cursor")
     return int(score), session_id
-
-
-def _decode(reply: Reply) -> list[MemoryEvent]:
-    """Read events; one that a repeated append stored twice counts where it stands first."""
-    events: dict[str, MemoryEvent] = {}
-    for text in reply:
-        event = MemoryEvent.from_dict(load_json(text))
-        events.setdefault(event.event_id, event)
-    return list(events.values())
 
 
 def _of_types(events: list[MemoryEvent], event_types: Collection[str] | None) -> list[MemoryEvent]:

@@ -11,7 +11,7 @@ it, and the end of the stream, `aclose`, or a cancelled read ends it and closes 
 
 import asyncio
 import ssl
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Awaitable
 from typing import Final, Self
 
 import anyio
@@ -21,6 +21,7 @@ import httpx2
 from pais_lite.models.merging import DeltaMerger
 from pais_lite.models.network import JoiningBackend, PoolTransport
 from pais_lite.models.retrying import RetryingTransport
+from pais_lite.pacing import Turnstile
 
 __all__ = ["MAX_WAITING_BYTES", "MergedStream", "MergingTransport", "streaming_client"]
 
@@ -30,6 +31,10 @@ MAX_WAITING_BYTES: Final = 256 * 1024
 # Asking for more costs a tenth of a millisecond when there is nothing yet. So a token that comes after a silence gets a
 # lead of some turns of the event loop, in which it goes through the tasks of Pydantic AI and out to its client.
 _TURNS_OF_LEAD: Final = 4
+
+# What is read costs about a millisecond until it is with its client, and a turn of the event loop, of which any other
+# request needs a dozen, lasts as long as all that is read in it. A hundred streams at once would make seconds of that.
+_FIRST_READS_PER_TURN: Final = 8
 
 
 class MergingTransport(httpx2.AsyncBaseTransport):
@@ -42,6 +47,7 @@ class MergingTransport(httpx2.AsyncBaseTransport):
     def __init__(self, inner: httpx2.AsyncBaseTransport, *, max_waiting: int = MAX_WAITING_BYTES) -> None:
         self._inner = inner
         self._max_waiting = max_waiting
+        self._turnstile = Turnstile(_FIRST_READS_PER_TURN)
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
         """Send the request by the wrapped transport and return its response; raises what that transport raises."""
@@ -53,7 +59,7 @@ class MergingTransport(httpx2.AsyncBaseTransport):
         return httpx2.Response(
             response.status_code,
             headers=headers,
-            stream=MergedStream(response.stream, max_waiting=self._max_waiting),
+            stream=MergedStream(response.stream, max_waiting=self._max_waiting, turnstile=self._turnstile),
             extensions=response.extensions,
         )
 
@@ -70,9 +76,16 @@ class MergedStream(httpx2.AsyncByteStream):
     or after `aclose`, raises `httpx2.ReadError` unless the body had ended.
     """
 
-    def __init__(self, inner: httpx2.AsyncByteStream, *, max_waiting: int = MAX_WAITING_BYTES) -> None:
+    def __init__(
+        self,
+        inner: httpx2.AsyncByteStream,
+        *,
+        max_waiting: int = MAX_WAITING_BYTES,
+        turnstile: Turnstile | None = None,
+    ) -> None:
         self._inner = inner
         self._max_waiting = max_waiting
+        self._turnstile = turnstile or Turnstile(_FIRST_READS_PER_TURN)
         self._merger = DeltaMerger()
         self._waiting = bytearray()
         self._arrived = asyncio.Event()
@@ -97,6 +110,9 @@ class MergedStream(httpx2.AsyncByteStream):
                 raise httpx2.ReadError("the response was closed before its end")
             # First what has arrived, then the end or the error that came after it.
             if self._waiting:
+                if not self._turnstile.try_pass():
+                    # What comes meanwhile is joined with what waits.
+                    await self._or_close(self._turnstile.wait_and_pass())
                 if merged := self._merger.feed(self._take()):
                     return merged
             elif not self._pump.done():
@@ -147,8 +163,11 @@ class MergedStream(httpx2.AsyncByteStream):
 
     async def _wait(self) -> None:
         self._arrived.clear()
+        await self._or_close(self._arrived.wait())
+
+    async def _or_close(self, something: Awaitable[object]) -> None:
         try:
-            await self._arrived.wait()
+            await something
         except asyncio.CancelledError:
             # As an async generator would: the body ends here, though nobody may call `aclose`.
             self._is_closed = True
@@ -172,6 +191,9 @@ class MergedStream(httpx2.AsyncByteStream):
                 while len(self._waiting) >= self._max_waiting:
                     self._room.clear()
                     await self._room.wait()
+                if not self._turnstile.try_pass():
+                    # The connection is read in fewer and larger pieces then, which is less work.
+                    await self._turnstile.wait_and_pass()
         finally:
             self._is_pumping = False
             with anyio.CancelScope(shield=True):

@@ -75,7 +75,7 @@ class NewRun:
     """
 
     request: RunRequest
-    protocol: Literal["chat", "responses", "a2a"]
+    protocol: Literal["chat", "responses", "a2a", "a2a_turn"]
     details: Mapping[str, Any] = field(default_factory=dict)
     run_id: str = field(default_factory=new_run_id)
     created_at: datetime = field(default_factory=lambda: datetime.now(UTC))

@@ -7,12 +7,12 @@ from datetime import UTC, datetime, timedelta
 from itertools import chain
 from typing import Any
 
-from pais_lite.agent import Agent, Run
+from pais_lite.agent import Agent
 from pais_lite.agent.event_log import EventLog
 from pais_lite.agent.turn import MemoryTurn, Turn
 from pais_lite.encoding import dump_json
-from pais_lite.errors import InvalidRequest, NotFound, PaisError, RunCancelled
-from pais_lite.events import Failed, Finished, RunEvent
+from pais_lite.errors import NotFound, RunCancelled
+from pais_lite.events import Failed, Finished
 from pais_lite.memory import Memory, MemoryEvent
 from pais_lite.runs.base import (
     FollowedRun,
@@ -23,46 +23,16 @@ from pais_lite.runs.base import (
     Runs,
     RunStatus,
     key_reused,
-    status_of,
 )
+from pais_lite.runs.listing import RunFilter, cursor_after, position_of, read_cursor
 from pais_lite.runs.sessions import SessionPolicy, SessionTurns
+from pais_lite.runs.under_way import LogFollower, RunUnderWay
 
 __all__ = ["LocalRuns"]
 
 # Runs that have ended and are remembered, and what their logs may weigh together: a few thousand usual answers.
 MAX_ENDED_RUNS = 1000
 MAX_ENDED_WEIGHT = 32 * 1024 * 1024
-
-
-@dataclass(slots=True)
-class _UnderWay:
-    """A run that has not ended."""
-
-    new: NewRun
-    run: Run
-    details: dict[str, Any]
-    updated_at: datetime
-
-    @property
-    def log(self) -> EventLog:
-        return self.run.log
-
-    def record(self, agent: str) -> RunRecord:
-        """Return what is known of the run now."""
-        new, ending = self.new, self.run.maybe_ending
-        status: RunStatus = "in_progress" if self.run.has_begun else "queued"
-        return RunRecord(
-            run_id=new.run_id,
-            owner=new.request.owner,
-            agent=agent,
-            session_id=new.request.session_id,
-            protocol=new.protocol,
-            status=status if ending is None else status_of(ending),
-            created_at=new.created_at,
-            updated_at=self.updated_at,
-            details=dict(self.details),
-            ending=ending,
-        )
 
 
 @dataclass(slots=True)
@@ -95,7 +65,7 @@ class LocalRuns(Runs):
         self._turns = SessionTurns(session_policy)
         self._ttl = timedelta(minutes=ttl_minutes)
         # All by owner and id of the run; of those that have ended, the one that did so first comes first.
-        self._under_way: dict[_Place, _UnderWay] = {}
+        self._under_way: dict[_Place, RunUnderWay] = {}
         self._ended: OrderedDict[_Place, _Ended] = OrderedDict()
         self._ended_weight = 0
         # By owner and key: the fingerprint, and which run it is.
@@ -112,7 +82,7 @@ class LocalRuns(Runs):
         memory = self._agent.memory.for_owner(owner)
         turn = _QueuedTurn(self._turns, memory, owner, new.request.session_id)
         run = self._agent.start(new.request, turn)
-        entry = _UnderWay(new, run, dict(new.details), new.created_at)
+        entry = RunUnderWay(new, run, dict(new.details), new.created_at)
         place = (owner, new.run_id)
         self._under_way[place] = entry
         if new.once is not None:
@@ -141,7 +111,7 @@ class LocalRuns(Runs):
     async def cancel(self, run_id: str, owner: str) -> RunRecord:
         """End a run, wait for its end, and return its record."""
         entry = self._find(run_id, owner)
-        if isinstance(entry, _UnderWay):
+        if isinstance(entry, RunUnderWay):
             entry.run.cancel(RunCancelled("the run was cancelled"))
             await entry.run.ending()
         return entry.record(self._agent.name)
@@ -183,25 +153,25 @@ class LocalRuns(Runs):
     ) -> RunPage:
         """Return the owner's runs that match all that is given, the latest updated first."""
         self._forget_old()
+        wanted = RunFilter(
+            protocol=protocol, session_id=session_id, statuses=statuses, updated_after=updated_after
+        )
         found = [
             record
-            for place, entry in chain[tuple[_Place, _UnderWay | _Ended]](
+            for place, entry in chain[tuple[_Place, RunUnderWay | _Ended]](
                 self._under_way.items(), self._ended.items()
             )
             if place[0] == owner
             for record in [entry.record(self._agent.name)]
-            if (protocol is None or record.protocol == protocol)
-            and (session_id is None or record.session_id == session_id)
-            and (statuses is None or record.status in statuses)
-            and (updated_after is None or record.updated_at >= updated_after)
+            if wanted.matches(record)
         ]
-        found.sort(key=_position, reverse=True)
+        found.sort(key=position_of, reverse=True)
         total = len(found)
         if cursor is not None:
-            after = _read_cursor(cursor)
-            found = [record for record in found if _position(record) < after]
+            after = read_cursor(cursor)
+            found = [record for record in found if position_of(record) < after]
         page = found[:limit]
-        return RunPage(page, _cursor(page[-1]) if len(found) > limit else None, total)
+        return RunPage(page, cursor_after(page[-1]) if len(found) > limit else None, total)
 
     def open(self) -> None:
         """Nothing needs to be begun: nobody else knows of these runs."""
@@ -212,17 +182,17 @@ class LocalRuns(Runs):
         self._once.clear()
         self._ended_weight = 0
 
-    def _find(self, run_id: str, owner: str) -> _UnderWay | _Ended:
+    def _find(self, run_id: str, owner: str) -> RunUnderWay | _Ended:
         entry = self._maybe_find((owner, run_id))
         if entry is None:
             raise NotFound(f"there is no run {run_id!r}")
         return entry
 
-    def _maybe_find(self, place: _Place) -> _UnderWay | _Ended | None:
+    def _maybe_find(self, place: _Place) -> RunUnderWay | _Ended | None:
         self._forget_old()
         return self._under_way.get(place) or self._ended.get(place)
 
-    def _earlier(self, owner: str, once: Once) -> _UnderWay | _Ended | None:
+    def _earlier(self, owner: str, once: Once) -> RunUnderWay | _Ended | None:
         self._forget_old()
         known = self._once.get((owner, once.key))
         if known is None:
@@ -232,11 +202,11 @@ class LocalRuns(Runs):
             raise key_reused()
         return self._maybe_find(place)
 
-    def _follower(self, entry: _UnderWay | _Ended, *, is_new: bool = True) -> FollowedRun:
-        run = entry.run if isinstance(entry, _UnderWay) else None
-        return _LocalFollower(entry.record(self._agent.name), entry.log, run, is_new=is_new)
+    def _follower(self, entry: RunUnderWay | _Ended, *, is_new: bool = True) -> FollowedRun:
+        run = entry.run if isinstance(entry, RunUnderWay) else None
+        return LogFollower(entry.record(self._agent.name), entry.log, run, is_new=is_new)
 
-    def _keep(self, place: _Place, entry: _UnderWay) -> None:
+    def _keep(self, place: _Place, entry: RunUnderWay) -> None:
         """Move a run that has ended to those that are remembered, and forget what is too much."""
         once = entry.new.once
         if not entry.run.has_begun:
@@ -297,53 +267,3 @@ class _QueuedTurn(Turn):
         if self._holds:
             self._holds = False
             self._turns.release(self._session)
-
-
-class _LocalFollower(FollowedRun):
-    """A run of this process, and a place in its log. `run` is there while it is under way."""
-
-    def __init__(self, record: RunRecord, log: EventLog, run: Run | None, *, is_new: bool) -> None:
-        self.record = record
-        self.is_new = is_new
-        self._log = log
-        self._run = run
-        # Whoever only wants to know how a run ended needs none of its log.
-        self._reader = log.reader() if run is not None else None
-
-    async def next_events(self) -> Sequence[RunEvent]:
-        self._reader = self._reader or self._log.reader()
-        return await self._reader.take()
-
-    async def ending(self) -> Finished | Failed:
-        if self._run is not None:
-            return await self._run.ending()
-        assert self.record.ending is not None
-        return self.record.ending
-
-    @property
-    def maybe_ending(self) -> Finished | Failed | None:
-        return self.record.ending if self._run is None else self._run.maybe_ending
-
-    def leave(self, *, cancel_with: PaisError | None = None) -> None:
-        if self._reader is not None:
-            self._reader.leave()
-        if cancel_with is not None and self._run is not None and not self._log.is_followed:
-            self._run.cancel(cancel_with)
-
-
-def _position(record: RunRecord) -> tuple[datetime, str]:
-    return record.updated_at, record.run_id
-
-
-def _cursor(record: RunRecord) -> str:
-    return f"{record.updated_at.isoformat()}~{record.run_id}"
-
-
-def _read_cursor(cursor: str) -> tuple[datetime, str]:
-    moment, tilde, run_id = cursor.partition("~")
-    try:
-        if not tilde:
-            raise ValueError(cursor)
-        return datetime.fromisoformat(moment).astimezone(UTC), run_id
-    except (ValueError, OverflowError) as exc:
-        raise InvalidRequest("cursor is not one of this listing's", param="cursor") from exc

@@ -1,7 +1,8 @@
 """The routes of a server with several agents: which of them answers a request that does not go to one alone.
 
-Each agent answers under `/agents/{name}` just as if it were alone. At the top, a chat request names its agent as the
-`model`, the routes about tools and memory take `?agent=`, and the first agent is the one that the server's own card shows.
+Each agent answers under `/agents/{name}` just as if it were alone. At the top, a request for a run names its agent as the
+`model`, whoever knows a run answers for it, the routes about tools and memory take `?agent=`, and the first agent is the
+one that the server's own card shows.
 """
 
 from collections.abc import Mapping, Sequence
@@ -17,11 +18,19 @@ __all__ = ["Front", "base_path"]
 _Key = tuple[str, str]
 
 # By method and path; all other routes take `?agent=`.
-_BY_MODEL: frozenset[_Key] = frozenset({("POST", "/v1/chat/completions")})
-_WHOEVER_HAS_IT: frozenset[_Key] = frozenset({("GET", "/v1/models/{id:path}")})
+_BY_MODEL: frozenset[_Key] = frozenset({("POST", "/v1/chat/completions"), ("POST", "/v1/responses")})
+_WHOEVER_HAS_IT: frozenset[_Key] = frozenset(
+    {
+        ("GET", "/v1/models/{id:path}"),
+        ("GET", "/v1/responses/{id}"),
+        ("DELETE", "/v1/responses/{id}"),
+        ("POST", "/v1/responses/{id}/cancel"),
+        ("GET", "/v1/responses/{id}/input_items"),
+    }
+)
 _ALL_MODELS: _Key = ("GET", "/v1/models")
 _THE_FIRST: frozenset[_Key] = frozenset(
-    {("GET", "/.well-known/agent.json"), ("GET", "/.well-known/agent-card.json")}
+    {("POST", "/"), ("GET", "/.well-known/agent.json"), ("GET", "/.well-known/agent-card.json")}
 )
 
 
@@ -57,6 +66,9 @@ class Front:
             if (route.method, route.path) in _BY_MODEL:
                 handler = self._by_model({name: handler}, default=name)
             routes.append(Route(route.method, base_path(name) + route.path, handler))
+            if route.path == "/":
+                # The URL in the card has no slash at its end; clients add one or don't.
+                routes.append(Route(route.method, base_path(name), handler))
         return routes
 
     def _choosing(self, key: _Key, handlers: Mapping[str, Handler]) -> Handler:

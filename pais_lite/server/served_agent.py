@@ -8,18 +8,20 @@ from pydantic_ai import Agent as PydanticAgent
 from pydantic_ai.toolsets import AbstractToolset
 
 from pais_lite.agent import Agent, Neighbours
+from pais_lite.api.a2a.routes import A2A
 from pais_lite.api.admission import Admission
-from pais_lite.api.agent_card import AgentCardRoute
+from pais_lite.api.agent_card import AgentCardRoutes, CardMaker
 from pais_lite.api.call import Handler
 from pais_lite.api.chat_completions import ChatCompletions
 from pais_lite.api.memory import MemoryRoutes
 from pais_lite.api.models import Models
+from pais_lite.api.responses import Responses
 from pais_lite.api.tools import Tools
 from pais_lite.delegation import SubAgent
 from pais_lite.errors import PaisError
 from pais_lite.http import Route
 from pais_lite.memory import LocalMemory, Memory, NullMemory, RedisMemory
-from pais_lite.runs import LocalRuns, Runs
+from pais_lite.runs import LocalRuns, RedisRuns, Runs
 from pais_lite.settings import Settings
 from pais_lite.telemetry import Telemetry
 
@@ -65,13 +67,22 @@ class ServedAgent:
         """
         agent, settings = self.agent, self.settings
         chat = ChatCompletions(agent, self.runs, settings, admission, telemetry)
+        responses = Responses(agent, self.runs, settings, admission, telemetry)
         models, memory = Models([agent.name]), MemoryRoutes(agent.memory)
-        card = AgentCardRoute(agent, settings.agent_public_url, base)
+        cards = CardMaker(agent, settings, base)
+        card = AgentCardRoutes(cards, settings)
+        a2a = A2A(agent, self.runs, settings, admission, telemetry, cards)
         return [
             Route("POST", "/v1/chat/completions", chat.create),
+            Route("POST", "/v1/responses", responses.create),
+            Route("GET", "/v1/responses/{id}", responses.retrieve),
+            Route("DELETE", "/v1/responses/{id}", responses.delete),
+            Route("POST", "/v1/responses/{id}/cancel", responses.cancel),
+            Route("GET", "/v1/responses/{id}/input_items", responses.list_input_items),
             Route("GET", "/v1/models", models.list),
             Route("GET", "/v1/models/{id:path}", models.retrieve),
-            Route("GET", "/.well-known/agent.json", card.retrieve),
+            Route("POST", "/", a2a.handle),
+            Route("GET", "/.well-known/agent.json", card.retrieve_old),
             Route("GET", "/.well-known/agent-card.json", card.retrieve),
             Route("GET", "/tools", Tools(agent).list),
             Route("GET", "/memory/sessions", memory.list_sessions),
@@ -100,6 +111,13 @@ def usable_name(name: str | None) -> str:
 
 
 def _make_runs(agent: Agent, settings: Settings) -> Runs:
+    if isinstance(agent.memory, RedisMemory):
+        return RedisRuns(
+            agent,
+            session_policy=settings.session_policy,
+            ttl_minutes=settings.run_ttl_minutes,
+            run_timeout=settings.run_timeout,
+        )
     return LocalRuns(agent, session_policy=settings.session_policy, ttl_minutes=settings.run_ttl_minutes)
 
 

@@ -13,8 +13,7 @@ from pydantic_ai.toolsets import AbstractToolset
 from pais_lite.agent import Agent, Neighbours
 from pais_lite.api.access_log import log_request
 from pais_lite.api.admission import Admission, InFlight
-from pais_lite.api.call import Call, Handler
-from pais_lite.api.probes import Probes
+from pais_lite.api.call import Call
 from pais_lite.delegation import SubAgent
 from pais_lite.errors import ServerDraining
 from pais_lite.http import (
@@ -23,7 +22,6 @@ from pais_lite.http import (
     Reply,
     Request,
     Response,
-    Route,
     Router,
     error_response,
 )
@@ -31,8 +29,8 @@ from pais_lite.http.cors import cors_headers, preflight_headers
 from pais_lite.http.types import Receive, Scope, Send
 from pais_lite.memory import Memory
 from pais_lite.memory.base import DEFAULT_OWNER
-from pais_lite.server.front import Front, base_path
 from pais_lite.server.guards import authenticate, discard_body, refuse
+from pais_lite.server.routes import all_routes, open_paths
 from pais_lite.server.served_agent import ServedAgent
 from pais_lite.server.several import SettingsOfSeveral, each_of
 from pais_lite.settings import Settings
@@ -42,8 +40,6 @@ __all__ = ["AgentServer", "serve"]
 
 _log = logging.getLogger("pais_lite.server")
 
-# What anybody may ask without a key: probes, and what an agent says of itself to those who look for one.
-_OPEN_PATHS = frozenset({"/", "/health", "/ready", "/.well-known/agent.json", "/.well-known/agent-card.json"})
 # What traces call the service when it is several agents.
 _SERVICE = "agents"
 # How long a stream that the drain ended has for its last frame.
@@ -56,7 +52,8 @@ class AgentServer:
     """One agent behind HTTP, or several, as an ASGI 3 application.
 
     It runs under any ASGI server whose event loop is asyncio, alone or mounted under a prefix. A host that sends
-    lifespan events has its resources closed at shutdown; one that does not may use `lifespan()`.
+    lifespan events has its resources closed at shutdown; one that does not may use `lifespan()`. `served` is what belongs
+    to each agent; guards, limits, telemetry and lifetime are common to all.
     """
 
     def __init__(
@@ -65,17 +62,14 @@ class AgentServer:
         settings: Settings,
         telemetry: Telemetry | None = None,
     ) -> None:
-        self._served = [ServedAgent(agent, settings)] if isinstance(agent, Agent) else list(agent)
+        self.served = [ServedAgent(agent, settings)] if isinstance(agent, Agent) else list(agent)
         self.settings = settings
         self.telemetry = telemetry or Telemetry.from_settings(settings, self.agent.name)
         self._admission = Admission(settings.max_concurrent_runs)
         self._requests = InFlight()
         self._bodies = BodyBudget(_BODIES_AT_ONCE * settings.max_request_bytes)
-        self._router = Router(self._routes())
-        bases = [base_path(name) for name in self.agents] if len(self.agents) > 1 else []
-        self._open_paths = _OPEN_PATHS.union(
-            bases, (f"{base}{path}" for base in bases for path in _OPEN_PATHS)
-        )
+        self._router = Router(all_routes(self.served, self._admission, self.telemetry, settings))
+        self._open_paths = open_paths(self.served, settings)
 
     @classmethod
     def serving(
@@ -109,9 +103,7 @@ class AgentServer:
         memories = each_of(agents, "memory", memory)
         theirs = each_of(agents, "sub_agents", sub_agents)
         tools = each_of(agents, "mcp_servers", mcp_servers)
-        service = next(iter(agents)) if len(agents) == 1 else _SERVICE
-        telemetry = telemetry or Telemetry.from_settings(settings.server, service)
-        neighbours = Neighbours(list(agents), telemetry)
+        neighbours = Neighbours(list(agents))
         served = [
             ServedAgent.wrapping(
                 agent,
@@ -123,50 +115,19 @@ class AgentServer:
             )
             for name, agent in agents.items()
         ]
-        return cls(served, settings.server, telemetry)
+        service = next(iter(agents)) if len(agents) == 1 else _SERVICE
+        neighbours.telemetry = telemetry or Telemetry.from_settings(settings.server, service)
+        return cls(served, settings.server, neighbours.telemetry)
 
     @property
     def agent(self) -> Agent:
         """The agent that is served; of several, the first."""
-        return self._served[0].agent
+        return self.served[0].agent
 
     @property
     def agents(self) -> Mapping[str, Agent]:
         """All agents that are served, by name."""
-        return {served.agent.name: served.agent for served in self._served}
-
-    def _routes(self) -> list[Route[Handler]]:
-        """Return the routes of the agents, and those of the server, which each of several agents has as well."""
-        if len(self._served) == 1:
-            return self._with_probes(self._served, self._served[0].routes(self._admission, self.telemetry))
-        tables = {
-            served.agent.name: served.routes(self._admission, self.telemetry, base_path(served.agent.name))
-            for served in self._served
-        }
-        front = Front(tables, self.settings.max_request_bytes)
-        routes = self._with_probes(self._served, front.at_the_top())
-        for served in self._served:
-            name = served.agent.name
-            routes += self._with_probes([served], front.alone(name), base_path(name))
-        return routes
-
-    def _with_probes(
-        self, agents: Sequence[ServedAgent], routes: Sequence[Route[Handler]], base: str = ""
-    ) -> list[Route[Handler]]:
-        known = [f"{route.method} {route.path}" for route in routes]
-        probes = Probes(
-            {served.agent.name: served.agent.memory for served in agents},
-            self._admission,
-            [*known, f"GET {base}/health", f"GET {base}/ready"],
-        )
-        own: list[Route[Handler]] = [
-            Route("GET", f"{base}/health", probes.health),
-            Route("GET", f"{base}/ready", probes.ready),
-            Route("GET", f"{base}/", probes.index),
-        ]
-        if base:
-            own.append(Route("GET", base, probes.index))
-        return [*own, *routes]
+        return {served.agent.name: served.agent for served in self.served}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one ASGI connection: a request, or the host's lifespan."""
@@ -193,14 +154,14 @@ class AgentServer:
         A server may live again after that: what it needs is opened anew on first use.
         """
         self._admission.begin_anew()
-        for served in self._served:
+        for served in self.served:
             served.open()
         try:
             yield
         finally:
             with anyio.CancelScope(shield=True):
                 await self.drain()
-                for served in self._served:
+                for served in self.served:
                     await served.close()
                 await self.telemetry.aclose()
 
@@ -219,7 +180,7 @@ class AgentServer:
                 with anyio.move_on_after(linger):
                     await self._admission.readiness.everybody_told()
         finally:
-            for served in self._served:
+            for served in self.served:
                 served.cancel_runs(ServerDraining("the server shut down before the run had its answer"))
             with anyio.move_on_after(_LAST_FRAME_TIMEOUT, shield=True):
                 await self._requests.empty()
@@ -259,7 +220,7 @@ class AgentServer:
             return
         owner = (
             DEFAULT_OWNER
-            if request.path in self._open_paths
+            if request.path in self._open_paths and request.method != "POST"
             else authenticate(request, self.settings.agent_api_keys)
         )
         match = self._router.find(request.method, request.path)

@@ -88,6 +88,7 @@ class Settings:
     delegation_timeout: float = _setting(kinds.seconds(0.05, 86400), 60.0)
     mcp_servers: tuple[Peer, ...] = _setting(kinds.peers, (), url_variable="MCP_SERVER_{}_URL")
 
+    a2a_card_version: Literal["0.3", "1.0"] = _setting(kinds.choice("0.3", "1.0"), "1.0")
     agent_api_keys: tuple[ApiKey, ...] = _setting(kinds.api_keys, (), secret=True)
     cors_allow_origins: tuple[str, ...] = _setting(kinds.origins, ())
     max_request_bytes: int = _setting(kinds.integer(1024, 1 << 30), 10_485_760)
@@ -106,6 +107,7 @@ class Settings:
     )
     log_format: Literal["text", "json"] = _setting(kinds.choice("text", "json"), "text")
     agent_access_log: bool = _setting(kinds.boolean, False)
+    console: bool = _setting(kinds.boolean, True)
 
     otel_enabled: bool = _setting(kinds.boolean, False)
     # Those of the environment, by name: OpenTelemetry reads, checks and explains them itself.

@@ -88,6 +88,7 @@ async def test_a_tool_says_when_it_starts_and_when_it_is_done() -> None:
     events = await events_of(wrap(greeter(), call("greet", name="World"), "Done."))
     started, completed = (event for event in events if isinstance(event, Progress))
     assert (started.target, started.status, started.step, started.max_steps) == ("greet", "started", 1, 5)
+    assert (started.arguments, completed.result) == ({"name": "World"}, "Hello, World!")
     assert (completed.target, completed.status, completed.call_id) == ("greet", "completed", "call_greet")
     assert completed.duration_ms is not None
 

@@ -1,11 +1,13 @@
 """Who reads what of a run's log, what the run waits for, and what is forgotten."""
 
+from typing import Any
+
 import anyio
 import pytest
 
 from pais_lite.agent.event_log import MAX_LAG_EVENTS, MAX_LAG_WEIGHT, MAX_LOG_WEIGHT, EventLog
 from pais_lite.errors import LogTruncated
-from pais_lite.events import Finished, RunEvent, TextDelta, ThinkingDelta
+from pais_lite.events import Finished, Progress, RunEvent, TextDelta, ThinkingDelta
 
 pytestmark = pytest.mark.anyio
 
@@ -130,3 +132,25 @@ async def test_nothing_is_forgotten_that_somebody_still_reads() -> None:
             assert kept >= read
             tasks.cancel_scope.cancel()
     assert not too_long.cancelled_caught
+
+
+async def test_what_tools_were_told_and_answered_has_its_weight() -> None:
+    log = EventLog()
+    step: dict[str, Any] = {
+        "step": 1,
+        "max_steps": 5,
+        "action": "tool_call",
+        "target": "find",
+        "call_id": "c",
+    }
+    await log.put(Progress(**step, status="started", arguments={"text": "x" * 5000}))
+    assert log.weight > 5000
+    await log.put(Progress(**step, status="completed", result="x" * 7000))
+    assert log.weight > 12000
+    reader = log.reader()
+    for _ in range(MAX_LOG_WEIGHT // 7000):
+        await reader.take()
+        await log.put(Progress(**step, status="running", delta="x" * 7000))
+    reader.leave()
+    await log.put(Finished(output=""))
+    assert log.weight <= MAX_LOG_WEIGHT

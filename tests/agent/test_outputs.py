@@ -11,8 +11,8 @@ class City(BaseModel):
 def test_a_run_without_tools_keeps_its_agents_structured_output() -> None:
     # Whatever is given to a run is prepared anew, which costs as much as half of the run.
     outputs = OutputTypes(Agent(output_type=City))
-    assert outputs.for_run(more_tools=False) is None
-    assert outputs.for_run(more_tools=True) == [City, DeferredToolRequests]
+    assert outputs.for_run(None, None, more_tools=False) is None
+    assert outputs.for_run(None, None, more_tools=True) == [City, DeferredToolRequests]
 
 
 def test_calls_may_wait_as_soon_as_an_agent_that_is_served_gets_a_tool() -> None:
@@ -23,8 +23,8 @@ def test_calls_may_wait_as_soon_as_an_agent_that_is_served_gets_a_tool() -> None
     def clock() -> str:
         return "now"
 
-    assert outputs.for_run(more_tools=False) == [City, DeferredToolRequests]
+    assert outputs.for_run(None, None, more_tools=False) == [City, DeferredToolRequests]
 
 
 def test_text_may_always_give_way_to_calls() -> None:
-    assert OutputTypes(Agent()).for_run(more_tools=False) == [str, DeferredToolRequests]
+    assert OutputTypes(Agent()).for_run(None, None, more_tools=False) == [str, DeferredToolRequests]

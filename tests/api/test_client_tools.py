@@ -16,7 +16,7 @@ from pydantic_ai.messages import (
 )
 from pydantic_ai.models.function import AgentInfo, DeltaToolCall, DeltaToolCalls, FunctionModel
 
-from pais_lite import AgentServer, serve
+from pais_lite import AgentServer, LocalMemory, serve
 from tests.support.agents import call
 from tests.support.asgi import Answer, ask, chat
 
@@ -88,7 +88,7 @@ def streamed_message(answer: Answer) -> Any:
     return {"role": "assistant", "content": answer.text() or None, "tool_calls": [*calls.values()]}
 
 
-def error_of(answer: Answer) -> tuple[int, str, str]:
+def error_of(answer: Answer) -> tuple[int, str, str | None]:
     error = answer.json()["error"]
     return answer.status, error["code"], error["param"]
 
@@ -545,3 +545,52 @@ async def test_tools_that_cannot_be_offered_are_refused_by_name(fields: dict[str
 async def test_a_plain_request_is_as_it_was() -> None:
     answer = await ask(make_server("hi"), "POST", CHAT, chat(tools=[], tool_choice="auto"))
     assert message_of(answer) == {"role": "assistant", "content": "hi", "refusal": None}
+
+
+async def test_a_turn_that_goes_to_and_fro_is_stored_once() -> None:
+    asked: list[list[ModelMessage]] = []
+
+    async def speak(messages: list[ModelMessage], info: AgentInfo) -> ModelResponse:
+        asked.append(messages)
+        if len(asked) > 12:
+            return ModelResponse(parts=[TextPart("Done.")])
+        tools = ["clock", "look_up"] if len(asked) % 3 == 0 else ["clock"]
+        calls = [ToolCallPart(name, {"place": f"p{len(asked)}"}, tool_call_id=name) for name in tools]
+        return ModelResponse(parts=[TextPart(f"Step {len(asked)}."), *calls])
+
+    agent = Agent(FunctionModel(speak), name="guide")
+
+    @agent.tool_plain
+    def look_up(place: str) -> str:
+        return f"{place} is far"
+
+    memory = LocalMemory()
+    server = serve(agent, memory=memory)
+    headers = {"x-session-id": "s"}
+    message = message_of(await post(server, [user("Begin.")], headers))
+    times = 0
+    while message.get("tool_calls"):
+        times += 1
+        (handed,) = message["tool_calls"]
+        message = message_of(await post(server, [result(handed, f"{times} o'clock")], headers))
+    assert (message["content"], times) == ("Done.", 12)
+    # The model got to see all of it, in order, with every result beside its call.
+    *_, last = asked
+    said = [
+        part.content
+        for m in last
+        if isinstance(m, ModelResponse)
+        for part in m.parts
+        if isinstance(part, TextPart)
+    ]
+    assert said == [f"Step {n}." for n in range(1, 13)]
+    told = [
+        [part.content for part in m.parts if isinstance(part, ToolReturnPart)]
+        for m in last
+        if isinstance(m, ModelRequest)
+    ][1:]
+    assert told == [
+        [f"{n} o'clock", f"p{n} is far"] if n % 3 == 0 else [f"{n} o'clock"] for n in range(1, 13)
+    ]
+    stored = [event.metadata["pause"] for event in await memory.get_events("s") if "pause" in event.metadata]
+    assert max(len(pause["messages"]) for pause in stored) <= 4

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from pais_lite import Settings
-from tests.conformance.repertoire import perform
+from tests.conformance.node_reports import Ask, Report, installed, report_of
+from tests.conformance.repertoire import bake, perform
 from tests.support.endpoint import Endpoint, endpoint_in_thread
 from tests.support.processes import Process, pais_run
 
@@ -32,9 +33,21 @@ def model(played: Endpoint) -> Endpoint:
 
 
 @pytest.fixture(scope="session")
-def server(played: Endpoint, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Process]:
+def baker() -> Iterator[Endpoint]:
+    """Another agent, which the clerk may ask."""
+    with endpoint_in_thread(bake) as endpoint:
+        yield endpoint
+
+
+@pytest.fixture(scope="session")
+def server(played: Endpoint, baker: Endpoint, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Process]:
     """`pais run` with the clerk."""
-    env = {**UNSET, "MODEL_API_URL": played.url, "MODEL_NAME": "scripted"}
+    env = {
+        **UNSET,
+        "MODEL_API_URL": played.url,
+        "MODEL_NAME": "scripted",
+        "AGENT_SUB_AGENTS": f"baker:{baker.url}",
+    }
     with pais_run(CLERK, env=env, cwd=tmp_path_factory.mktemp("server")) as process:
         yield process
 
@@ -70,3 +83,20 @@ def fidgety_server(played: Endpoint, tmp_path_factory: pytest.TempPathFactory) -
 def base_url(server: Process, model: Endpoint) -> str:
     """Where a client of the OpenAI API finds the clerk."""
     return f"{server.url}/v1"
+
+
+@pytest.fixture(scope="session")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the Node project with its dependencies installed, exactly as they are locked."""
+    return installed(tmp_path_factory.mktemp("node") / "project")
+
+
+@pytest.fixture(scope="session")
+def ask(project: Path, played: Endpoint) -> Ask:
+    """Puts questions to a client from npm."""
+
+    def ask(client: str, server: Process, *questions: str) -> Report:
+        played.script = perform
+        return report_of(project, client, server.url, *questions, calls=played.calls)
+
+    return ask

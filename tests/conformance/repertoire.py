@@ -15,6 +15,8 @@ REFUSE_LATE = "Refuse, but take your time."
 CUT_SHORT = "Cut it short."
 MAP = "Show order 7 on the map."
 CANCEL = "Cancel order 7."
+ASK_BAKER = "Ask the baker."
+ASK_BAKER_IN_VAIN = "Ask the baker, and break off."
 TAKE_TIME = "Take your time."
 
 STORY = "Once upon a time there was a süßer Brei 🥣 that would not stop."
@@ -92,6 +94,32 @@ async def _cancel(call: ModelCall) -> None:
         await call.call_tool("cancel_order", {"number": 7})
 
 
+async def bake(call: ModelCall) -> None:
+    """Play another agent, of which no more is known than its models."""
+    if call.path == "/v1/models":
+        await call.respond(200, {"object": "list", "data": [{"id": "baker"}]})
+    elif call.path == "/v1/chat/completions":
+        await call.complete("It is baked.")
+    else:
+        await call.respond(404, {"detail": "Not Found"})
+
+
+async def _ask_baker(call: ModelCall) -> None:
+    if call.body["messages"][-1]["role"] == "tool":
+        await call.complete(f"The baker says: {said_by(call.body, 'tool')[-1]}")
+    else:
+        await call.call_tool("delegate_to_baker", {"task": "Bake it."})
+
+
+async def _ask_baker_in_vain(call: ModelCall) -> None:
+    if call.body["messages"][-1]["role"] == "tool" and call.body.get("stream"):
+        await _break_off(call)
+    elif call.body["messages"][-1]["role"] == "tool":
+        await _refuse(call)
+    else:
+        await _ask_baker(call)
+
+
 async def _burn(call: ModelCall) -> None:
     await call.call_tool("burn_order", {"number": 7})
 
@@ -137,5 +165,7 @@ _SCRIPTS: dict[str, Script] = {
     CUT_SHORT: _cut_short,
     MAP: _map,
     CANCEL: _cancel,
+    ASK_BAKER: _ask_baker,
+    ASK_BAKER_IN_VAIN: _ask_baker_in_vain,
     TAKE_TIME: _take_time,
 }

@@ -3,7 +3,7 @@
 import json
 import uuid
 from collections.abc import Iterator
-from typing import Any, cast
+from typing import Any
 
 import openai
 import pytest
@@ -37,9 +37,12 @@ def client(base_url: str) -> Iterator[OpenAI]:
 
 def complete(client: OpenAI, messages: list[Any], *, streamed: bool, **options: Any) -> ChatCompletionMessage:
     if not streamed:
-        return client.chat.completions.create(model="clerk", messages=messages, **options).choices[0].message
+        answer: ChatCompletionMessage = (
+            client.chat.completions.create(model="clerk", messages=messages, **options).choices[0].message
+        )
+        return answer
     with client.chat.completions.stream(model="clerk", messages=messages, **options) as stream:
-        return cast("ChatCompletionMessage", stream.get_final_completion().choices[0].message)
+        return stream.get_final_completion().choices[0].message
 
 
 def result_of(call: Any) -> dict[str, Any]:
@@ -106,6 +109,7 @@ def test_approval_of_a_tool_of_the_agent(client: OpenAI, decision: dict[str, Any
     first = complete(client, [{"role": "user", "content": CANCEL}], streamed=True, extra_headers=session)
     assert first.tool_calls is not None
     (call,) = first.tool_calls
+    assert call.type == "function"
     assert (call.function.name, call.function.arguments) == ("cancel_order", '{"number": 7}')
     decided: dict[str, Any] = {"role": "tool", "tool_call_id": call.id, "content": json.dumps(decision)}
     assert complete(client, [decided], streamed=True, extra_headers=session).content == answer

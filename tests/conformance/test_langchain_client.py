@@ -1,5 +1,7 @@
 """`ChatOpenAI` of langchain-openai, pointed at `pais run`."""
 
+from typing import cast
+
 import openai
 import pytest
 from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage, HumanMessage, SystemMessage
@@ -8,6 +10,7 @@ from langchain_openai import ChatOpenAI
 from pydantic import SecretStr
 
 from tests.conformance.repertoire import (
+    ASK_BAKER,
     BREAK_OFF,
     FIND,
     FOUND,
@@ -85,7 +88,8 @@ def test_tools_of_the_client(chat: ChatOpenAI, streamed: bool) -> None:
     bound = chat.bind_tools([show_on_map])
     messages: list[BaseMessage] = [HumanMessage(MAP)]
 
-    first: AIMessage = joined(list(bound.stream(messages))) if streamed else bound.invoke(messages)
+    chunks = [cast("AIMessageChunk", chunk) for chunk in bound.stream(messages)] if streamed else []
+    first: AIMessage = joined(chunks) if streamed else bound.invoke(messages)
     assert [(call["name"], call["args"]) for call in first.tool_calls] == [
         ("show_on_map", {"place": "the oven"})
     ]
@@ -99,6 +103,13 @@ def test_tools_of_the_client(chat: ChatOpenAI, streamed: bool) -> None:
 
 def test_thoughts_do_not_get_into_the_answer(chat: ChatOpenAI) -> None:
     assert joined(list(chat.stream(THINK))).content == "Forty-two."
+
+
+def test_usage_of_two_agents(chat: ChatOpenAI, base_url: str) -> None:
+    counting = ChatOpenAI(model="clerk", base_url=base_url, api_key=SecretStr("none"), stream_usage=True)
+    for answer in (chat.invoke(ASK_BAKER), joined(list(counting.stream(ASK_BAKER)))):
+        assert answer.usage_metadata is not None
+        assert answer.usage_metadata["total_tokens"] == 54
 
 
 def test_conversation_kept_by_the_client(chat: ChatOpenAI, model: Endpoint) -> None:

@@ -1,5 +1,6 @@
 """A conversation with a real language model, in one process that needs no key, no service and no network."""
 
+import json
 import time
 import uuid
 from collections.abc import Iterator
@@ -69,6 +70,33 @@ def test_conversation_of_two_turns_with_a_real_model(client: OpenAI) -> None:
     assert "Paris" in second
     # The second question was asked with the first turn before it.
     assert second_usage.prompt_tokens > first_usage.prompt_tokens + first_usage.completion_tokens / 2
+
+
+def test_answer_of_a_real_model_fits_a_schema(client: OpenAI) -> None:
+    schema = {
+        "type": "object",
+        "properties": {"city": {"type": "string"}, "large": {"type": "boolean"}},
+        "required": ["city", "large"],
+        "additionalProperties": False,
+    }
+    prompt = "What is the capital of France, and is it large? Answer in JSON."
+    with client.chat.completions.create(
+        model="agent",
+        messages=[{"role": "user", "content": prompt}],
+        response_format={
+            "type": "json_schema",
+            "json_schema": {"name": "city", "schema": schema, "strict": True},
+        },
+        stream=True,
+        temperature=0,
+        max_tokens=60,
+    ) as chunks:
+        text = "".join(choice.delta.content or "" for chunk in chunks for choice in chunk.choices)
+
+    answer = json.loads(text)
+    assert answer.keys() == {"city", "large"}
+    assert isinstance(answer["city"], str)
+    assert isinstance(answer["large"], bool)
 
 
 def test_plain_answer_of_a_real_model_that_was_cut_short(client: OpenAI) -> None:

@@ -1,78 +1,24 @@
 """Clients from npm against `pais run`: `openai`, and the AI SDK over `@ai-sdk/openai-compatible`."""
 
 import json
-import shutil
-import subprocess
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, Protocol
 
 import pytest
 
+from tests.conformance.node_reports import PROJECT, Ask, Report
 from tests.conformance.repertoire import (
     CONCLUSION,
     FOUND,
     HALF,
-    REFUSE,
     SHOWN,
     SLOWLY,
     STORY,
     THOUGHT,
-    perform,
-    said_by,
 )
-from tests.support.endpoint import Endpoint
 from tests.support.processes import Process
 
 pytestmark = pytest.mark.node
 
-PROJECT = Path(__file__).parent / "node"
-INSTALL_TIMEOUT = 300
-REPORT_TIMEOUT = 120
 PIECES = STORY.replace(" ", "\0 ").split("\0")
-
-
-@dataclass(frozen=True)
-class Report:
-    """What a client got to see, by scenario, and how often the model refused meanwhile."""
-
-    answers: dict[str, Any]
-    refusals: int
-
-    def __getitem__(self, scenario: str) -> Any:
-        return self.answers[scenario]
-
-
-@pytest.fixture(scope="module")
-def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A copy of the Node project with its dependencies installed, exactly as they are locked."""
-    npm = shutil.which("npm")
-    if npm is None or shutil.which("node") is None:
-        pytest.fail("these tests need Node.js 20 or later with npm; leave them out with: -m 'not node'")
-    folder = tmp_path_factory.mktemp("node") / "project"
-    shutil.copytree(PROJECT, folder, ignore=shutil.ignore_patterns("node_modules"))
-    command = [npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--prefer-offline"]
-    run(command, folder, INSTALL_TIMEOUT)
-    return folder
-
-
-class Ask(Protocol):
-    """Has a client put all its questions, or only some, to a server."""
-
-    def __call__(self, client: str, server: Process, *questions: str) -> Report: ...
-
-
-@pytest.fixture(scope="module")
-def ask(project: Path, played: Endpoint) -> Ask:
-    def ask(client: str, server: Process, *questions: str) -> Report:
-        played.script = perform
-        played.calls.clear()
-        command = ["node", "report.mjs", client, f"{server.url}/v1", *questions]
-        output = run(command, project, REPORT_TIMEOUT)
-        refusals = [call for call in played.calls if said_by(call.body, "user") == [REFUSE]]
-        return Report(json.loads(output), len(refusals))
-
-    return ask
 
 
 @pytest.fixture(scope="module")
@@ -83,15 +29,6 @@ def openai(ask: Ask, server: Process) -> Report:
 @pytest.fixture(scope="module")
 def ai_sdk(ask: Ask, server: Process) -> Report:
     return ask("ai-sdk.mjs", server)
-
-
-def run(command: list[str], folder: Path, timeout: float) -> str:
-    """Run a command to its end and return what it printed."""
-    done = subprocess.run(
-        command, cwd=folder, capture_output=True, text=True, encoding="utf-8", timeout=timeout, check=False
-    )
-    assert done.returncode == 0, f"{command} failed:\n{done.stdout}\n{done.stderr}"
-    return done.stdout
 
 
 def test_what_is_installed_is_locked_and_bound_to_no_registry() -> None:
@@ -115,6 +52,20 @@ def test_openai_runs_a_tool_of_its_own_beside_one_of_the_agent(openai: Report, l
         "calls": [["show_on_map", '{"place": "the oven"}']],
     }
     assert answered == {"text": SHOWN, "finish": "stop", "calls": []}
+
+
+def test_openai_reads_the_usage_of_two_agents(openai: Report) -> None:
+    seen = openai["streamOfTwoAgents"]
+
+    assert (seen["usage"], seen["finish"]) == ([54], ["stop"])
+
+
+def test_openai_is_told_the_usage_of_a_stream_before_its_error(openai: Report) -> None:
+    seen = openai["streamOfTwoAgentsThatBreaks"]
+
+    assert (seen["text"], seen["usage"]) == (HALF, [36])
+    assert seen["failed"]["isAPIError"]
+    assert seen["failed"]["message"] == "the connection to the model endpoint failed"
 
 
 def test_openai_helper_runs_tools_by_itself(openai: Report) -> None:
@@ -228,6 +179,19 @@ def test_ai_sdk_generates_text_with_an_agent_that_has_tools(ai_sdk: Report) -> N
     answer = ai_sdk["generateWithTool"]
 
     assert (answer["text"], answer["usage"], answer["toolCalls"]) == (FOUND, 36, 0)
+
+
+def test_ai_sdk_reads_the_usage_of_two_agents(ai_sdk: Report) -> None:
+    assert ai_sdk["generateByTwoAgents"]["usage"] == 54
+    seen = ai_sdk["streamOfTwoAgents"]
+    assert (seen["usage"], seen["errors"], seen["finishReason"]) == (54, [], "stop")
+
+
+def test_ai_sdk_sees_the_error_of_a_stream_that_told_its_usage(ai_sdk: Report) -> None:
+    seen = ai_sdk["streamOfTwoAgentsThatBreaks"]
+
+    assert (seen["text"], seen["finishReason"]) == (HALF, "error")
+    assert seen["errors"] == ["the connection to the model endpoint failed"]
 
 
 @pytest.mark.parametrize("loop", ["toolLoop", "toolLoopStreamed"])

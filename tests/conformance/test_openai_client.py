@@ -4,11 +4,14 @@ import uuid
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
+import openai
 import pytest
 from openai import AsyncOpenAI, OpenAI
 from openai.types.chat import ChatCompletionChunk
 
 from tests.conformance.repertoire import (
+    ASK_BAKER,
+    ASK_BAKER_IN_VAIN,
     CONCLUSION,
     CUT_SHORT,
     FIND,
@@ -71,6 +74,38 @@ def test_plain_answer_with_its_usage(client: OpenAI) -> None:
         7,
         18,
     )
+
+
+def test_usage_of_two_agents_by_agent(client: OpenAI) -> None:
+    messages: list[Any] = [{"role": "user", "content": ASK_BAKER}]
+    plain = client.chat.completions.create(model="clerk", messages=messages).usage
+    streamed = stream(client, ASK_BAKER, stream_options={"include_usage": True})[-1].usage
+
+    for usage in (plain, streamed):
+        assert usage is not None
+        assert (usage.prompt_tokens, usage.completion_tokens, usage.total_tokens) == (33, 21, 54)
+        agents = (usage.model_extra or {})["agents"]
+        assert [(entry["agent"], entry["total_tokens"]) for entry in agents] == [("clerk", 36), ("baker", 18)]
+
+
+def test_run_that_fails_after_a_delegation_tells_its_usage(client: OpenAI) -> None:
+    messages: list[Any] = [{"role": "user", "content": ASK_BAKER_IN_VAIN}]
+    with pytest.raises(openai.APIStatusError) as caught:
+        client.chat.completions.create(model="clerk", messages=messages)
+    # Beside the error, of which the client shows what is in it.
+    assert caught.value.response.json()["usage"]["total_tokens"] == 36
+    assert caught.value.code == "403"
+
+    read: list[ChatCompletionChunk] = []
+    with (
+        pytest.raises(openai.APIError, match="connection to the model endpoint failed"),
+        client.chat.completions.create(
+            model="clerk", messages=messages, stream=True, stream_options={"include_usage": True}
+        ) as chunks,
+    ):
+        read.extend(chunks)
+    assert read[-1].usage is not None
+    assert read[-1].usage.total_tokens == 36
 
 
 def test_every_answer_has_an_id_of_its_own(client: OpenAI) -> None:

@@ -8,15 +8,29 @@ from pydantic_ai.messages import (
     ModelMessage,
     ModelRequest,
     ModelResponse,
+    NativeToolReturnPart,
     TextPart,
     ThinkingPart,
     ToolCallPart,
     UserPromptPart,
 )
-from pydantic_ai.models.openai import OpenAIChatModel
+from pydantic_ai.models.openai import OpenAIChatModel, OpenAIResponsesModel
 from pydantic_ai.providers.openai import OpenAIProvider
 
-from tests.conformance.repertoire import BREAK_OFF, FIND, FOUND, REFUSE, STORY, TELL, THINK, THOUGHT
+from tests.conformance.repertoire import (
+    ASK_BAKER,
+    BREAK_OFF,
+    CONCLUSION,
+    FIND,
+    FOUND,
+    MAP,
+    REFUSE,
+    SHOWN,
+    STORY,
+    TELL,
+    THINK,
+    THOUGHT,
+)
 from tests.support.endpoint import Endpoint
 
 pytestmark = pytest.mark.anyio
@@ -46,6 +60,23 @@ async def test_run_stream_piece_by_piece_with_usage(customer: Agent[None, str]) 
     assert len(pieces) == len(STORY.split(" "))
     assert "".join(pieces) == STORY
     assert (result.usage.input_tokens, result.usage.output_tokens) == (11, 7)
+
+
+async def test_usage_of_two_agents(customer: Agent[None, str]) -> None:
+    result = await customer.run(ASK_BAKER)
+    assert (result.usage.input_tokens, result.usage.output_tokens) == (33, 21)
+    async with customer.run_stream(ASK_BAKER) as streamed:
+        await streamed.get_output()
+    assert (streamed.usage.input_tokens, streamed.usage.output_tokens) == (33, 21)
+
+
+async def test_tools_of_an_agent_whose_model_is_an_agent(customer: Agent[None, str]) -> None:
+    @customer.tool_plain
+    def show_on_map(place: str) -> str:
+        return f"shown at {place}"
+
+    result = await customer.run(MAP)
+    assert result.output == SHOWN
 
 
 async def test_history_is_kept_by_the_client(customer: Agent[None, str]) -> None:
@@ -117,3 +148,46 @@ async def test_failure_in_the_middle_of_a_stream_raises_after_the_text(
 
     assert "".join(pieces) == "Half an "
     assert len(model.calls) == 1
+
+
+# ------------------------------------------------------------------------------------------------ the Responses API
+
+
+@pytest.fixture
+async def caller(base_url: str) -> AsyncIterator[Agent[None, str]]:
+    """An agent that asks the clerk over the Responses API."""
+    provider = OpenAIProvider(base_url=base_url, api_key="none")
+    async with provider.client:
+        yield Agent(OpenAIResponsesModel("clerk", provider=provider))
+
+
+@pytest.mark.parametrize("prompt", [TELL, FIND, THINK])
+async def test_responses_streamed_and_gone_on_with(caller: Agent[None, str], prompt: str) -> None:
+    expected = {TELL: STORY, FIND: FOUND, THINK: CONCLUSION}[prompt]
+    async with caller.run_stream(prompt) as streamed:
+        text = "".join([piece async for piece in streamed.stream_text(delta=True, debounce_by=None)])
+    plain = await caller.run(prompt)
+    after = await caller.run("And?", message_history=streamed.all_messages())
+
+    assert text == plain.output == expected
+    assert after.output == f"I heard: {prompt} / And?"
+
+
+async def test_responses_show_what_the_clerk_did(caller: Agent[None, str]) -> None:
+    async with caller.run_stream(FIND) as streamed:
+        await streamed.get_output()
+    parts = [part for message in streamed.all_messages() for part in message.parts]
+
+    assert [part.tool_name for part in parts if isinstance(part, NativeToolReturnPart)] == [
+        "mcp_server:tools"
+    ]
+    async with caller.run_stream(THINK) as streamed:
+        await streamed.get_output()
+    parts = [part for message in streamed.all_messages() for part in message.parts]
+    assert [part.content for part in parts if isinstance(part, ThinkingPart)] == [THOUGHT]
+
+
+async def test_responses_that_break_off_are_errors(caller: Agent[None, str]) -> None:
+    with pytest.raises(ModelAPIError, match="the connection to the model endpoint failed"):
+        async with caller.run_stream(BREAK_OFF) as streamed:
+            await streamed.get_output()

@@ -16,6 +16,7 @@ from pais_lite.delegation.stream import (
     AnswerText,
     error_code,
     read_completion,
+    read_usage,
 )
 from pais_lite.errors import DelegationFailed
 from pais_lite.events import Hop, Progress, Usage
@@ -138,10 +139,9 @@ def test_answers_without_end_are_given_up() -> None:
 
 def test_answer_that_came_whole() -> None:
     body = {"choices": [{"message": {"content": "Hello."}}], "usage": USAGE}
-    assert read_completion(json.dumps(body).encode()) == (
-        "Hello.",
-        Usage(input_tokens=3, output_tokens=4, cached_tokens=2),
-    )
+    data = json.dumps(body).encode()
+    assert read_completion(data) == "Hello."
+    assert read_usage(data) == Usage(input_tokens=3, output_tokens=4, cached_tokens=2)
 
 
 @pytest.mark.parametrize("body", [b"", b"[]", b"{}", b'{"choices": []}', b'{"choices":[{"message":{}}]}'])

@@ -101,6 +101,20 @@ async def test_two_agents_answer_beside_each_other(host: Host) -> None:
             assert (await client.get(f"/agents/{name}/")).json()["name"] == name
 
 
+async def test_console_and_its_files_are_found_below_the_prefix(host: Host) -> None:
+    async with client_of(host) as client:
+        browser = {"accept": "text/html,*/*;q=0.8"}
+        # Django's own routes decide about a path without the final slash; the others hand it on.
+        path = "/agents/first/" if host.name == "django_host" else "/agents/first"
+        page = await client.get(path, headers=browser, follow_redirects=True)
+        assert page.status_code == 200
+        assert page.headers["content-type"] == "text/html; charset=utf-8"
+        # Its links are relative.
+        script = await client.get(page.url.join("console/main.js"))
+        assert script.headers["content-type"] == "text/javascript; charset=utf-8"
+        assert "import" in script.text
+
+
 async def test_stream_passes_the_host_as_it_comes(host: Host) -> None:
     """The second agent rests after it has said that it does."""
 

@@ -11,6 +11,10 @@ def test_event_is_one_data_line() -> None:
     assert sse.data_event(dump_json({"text": "a\nb\r\n\r\nc"})) == b'data: {"text":"a\\nb\\r\\n\\r\\nc"}\n\n'
 
 
+def test_named_event_has_its_name_first() -> None:
+    assert sse.named_event("done", b"{}") == b"event: done\ndata: {}\n\n"
+
+
 def test_comment_ends_with_one_newline() -> None:
     assert sse.KEEPALIVE.startswith(b":")
     assert sse.KEEPALIVE.count(b"\n") == 1

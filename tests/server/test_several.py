@@ -1,15 +1,21 @@
 """Several agents behind one door: which of them answers, and what belongs to each."""
 
+import asyncio
+import json
 from collections.abc import AsyncIterator
 from typing import Any
 
+import anyio
 import pytest
 from pydantic_ai import Agent as PydanticAgent
+from pydantic_ai.messages import ModelMessage, ModelResponse, TextPart
+from pydantic_ai.models.function import AgentInfo, FunctionModel
 
 from pais_lite import AgentServer, LocalMemory, serve
 from pais_lite.errors import ConfigurationError, MemoryUnavailable
-from tests.support.asgi import Answer, ask, chat
+from tests.support.asgi import Answer, ask, chat, exchange, make_scope
 from tests.support.serving import mock_agents
+from tests.support.sockets import until
 
 pytestmark = pytest.mark.anyio
 
@@ -169,12 +175,33 @@ async def test_one_key_opens_all_and_each_owner_sees_his_own() -> None:
         assert [event["content"] for event in found.json()["events"]] == ["I am two", "B"]
 
 
-async def test_places_are_the_servers_not_each_agents() -> None:
-    server = mock_agents({"a": ["A"], "b": ["B"]}, max_concurrent_runs=1)
-    async with server.lifespan():
+async def test_places_and_drain_are_the_servers_and_not_each_agents() -> None:
+    release = asyncio.Event()
+
+    async def wait(messages: list[ModelMessage], info: AgentInfo) -> ModelResponse:
+        await release.wait()
+        return ModelResponse(parts=[TextPart("A")])
+
+    agents = {"a": PydanticAgent(FunctionModel(wait)), "b": PydanticAgent("test")}
+    server = serve(agents, max_concurrent_runs=1)
+    async with server.lifespan(), exchange(server, make_scope("POST", CHAT)) as busy:
+        busy.send_body(json.dumps({**chat(), "model": "a"}).encode())
+        await until_found(server, "/agents/a/memory/sessions")
+        assert (await ask(server, "POST", CHAT, {**chat(), "model": "b"})).status == 429
+        release.set()
+        with anyio.fail_after(10):
+            await busy.ended.wait()
+        assert busy.answer.status == 200
         await server.drain()
         for model in ("a", "b"):
             assert (await ask(server, "POST", CHAT, {**chat(), "model": model})).status == 503
+
+
+async def until_found(server: AgentServer, path: str) -> None:
+    async def found() -> bool:
+        return bool((await ask(server, "GET", path)).json()["sessions"])
+
+    await until(found)
 
 
 async def test_settings_may_be_one_agents_own() -> None:

@@ -97,6 +97,6 @@ def pais_run(
     """Run `pais run` on a free loopback port."""
     command = [sys.executable, "-m", "pais_lite", "run", "--host", "127.0.0.1", "--port", "0", *arguments]
     with running(
-        command, ready=r"is ready at (http://\S+)\. ", env=env, cwd=cwd, start_timeout=start_timeout
+        command, ready=r"(?:is|are) ready at (http://\S+)\. ", env=env, cwd=cwd, start_timeout=start_timeout
     ) as process:
         yield process

