@@ -70,6 +70,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     field = gather(options.servers if set(wanted) != {"memory"} else (), environments)
     figures: list[Figure] = []
     clients: dict[str, Environment] = {}
+    report = ""
     rounds = options.rounds or (2 if options.quick else 5)
     with _endpoint() as model_url:
         suite = Suite(field, model_url, rounds, options.quick, progress)
@@ -86,13 +87,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 figures += startup.measure(suite, options.output)
             else:
                 figures += footprint.measure(suite, options.output)
+            # After each: a run takes long, and whoever ends it early keeps what there is.
+            report = _report(field, figures, rounds)
+            (options.output / "report.md").write_text(report)
+            results = json.dumps(_results(field, clients, figures, rounds), indent=1)
+            (options.output / "results.json").write_text(results)
     progress.end()
-    report = _report(field, figures, rounds)
     print(report)
-    (options.output / "report.md").write_text(report)
-    (options.output / "results.json").write_text(
-        json.dumps(_results(field, clients, figures, rounds), indent=1)
-    )
     if options.against is not None:
         _compare(figures, options.against)
     return 0
