@@ -80,7 +80,8 @@ def distributions(path: Path, title: str, unit: str, samples: Mapping[str, Seque
 def _finish(figure: Any, axes: Any, path: Path, title: str, *, legend: bool = True) -> None:
     axes.set_title(title, fontsize=10)
     if legend:
-        axes.legend(frameon=False, fontsize=8)
+        # Beside the axes: inside, it would lie over one line or another.
+        axes.legend(frameon=False, fontsize=8, loc="center left", bbox_to_anchor=(1, 0.5))
     axes.spines[["top", "right"]].set_visible(False)
     figure.tight_layout()
     figure.savefig(path.with_suffix(".svg"), metadata={"Date": None})
