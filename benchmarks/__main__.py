@@ -64,7 +64,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         python = find_python(PYTHON)
         if python is None:
             parser.error(f"there is no Python {PYTHON} here, which all of the field run on; try --no-install")
-        environments = Environments(options.venvs, python, progress.say)
+        environments = Environments(options.venvs.resolve(), python, progress.say)
     options.output.mkdir(parents=True, exist_ok=True)
     wanted = MEASUREMENTS if options.measurement == "all" else (options.measurement,)
     field = gather(options.servers if set(wanted) != {"memory"} else (), environments)

@@ -124,6 +124,7 @@ fields = st.sampled_from(
             "user",
         ],
         *["parallel_tool_calls", "reasoning_effort", "service_tier", "tools", "response_format", "metadata"],
+        "tool_choice",
     ]
 )
 header_names = st.sampled_from(
@@ -175,7 +176,8 @@ queries = st.one_of(
 def server() -> AgentServer:
     return serve(
         Agent("test", name="fuzzed"),
-        debug_mock_responses=["hello"],
+        # One for each turn of the model that a conversation may have brought along.
+        debug_mock_responses=["hello"] * 8,
         cors_allow_origins="https://a.example",
         max_request_bytes=100_000,
     )
@@ -240,6 +242,50 @@ def test_mutated_conversations(
     assert send("POST", CHAT, [json.dumps(body).encode()], []).status in (200, 400)
 
 
+keywords = st.sampled_from(
+    [
+        *["type", "properties", "required", "items", "prefixItems", "anyOf", "allOf", "not", "$ref", "$defs"],
+        *["enum", "const", "pattern", "minLength", "maximum", "multipleOf", "additionalProperties", "title"],
+    ]
+)
+schemas = st.recursive(
+    json_values | st.sampled_from([{"type": "string"}, {"$ref": "#/$defs/a"}, {"$ref": "#"}, True]),
+    lambda inner: st.dictionaries(keywords, inner | st.dictionaries(texts, inner, max_size=2), max_size=3),
+    max_leaves=8,
+)
+objects = st.builds(
+    lambda schema: {**(schema if isinstance(schema, dict) else {}), "type": "object"}, schemas
+)
+
+
+@settings(FUZZ, max_examples=80)
+@given(
+    schema=objects | schemas,
+    parameters=objects | schemas,
+    name=st.sampled_from(["a", "final_result", "", "a b"]),
+    choice=json_values
+    | st.sampled_from(["auto", "none", "required", {"type": "function", "function": {"name": "a"}}]),
+)
+def test_schemas_of_tools_and_answers(
+    server: AgentServer,
+    caplog: pytest.LogCaptureFixture,
+    schema: Any,
+    parameters: Any,
+    name: str,
+    choice: Any,
+) -> None:
+    form = {"type": "json_schema", "json_schema": {"name": "x", "schema": schema}}
+    tools = [{"type": "function", "function": {"name": name, "parameters": parameters}}]
+    caplog.clear()
+    for fields in ({"response_format": form}, {"tools": tools, "tool_choice": choice}):
+        body = json.dumps(chat("hi", **fields)).encode()
+        answer = anyio.run(ask, server, "POST", CHAT, body, {"content-type": "application/json"})
+        # The model's `hello` fits no schema.
+        assert answer.status in (200, 400, 502), answer.body
+        assert answer.status != 502 or answer.json()["error"]["code"] == "model_behavior"
+    assert not [record for record in caplog.records if record.levelno >= logging.ERROR]
+
+
 @FUZZ
 @given(
     method=methods,
@@ -260,10 +306,13 @@ def test_any_request(
 
 
 @settings(FUZZ, max_examples=60)
-@given(messages=messages, stream=st.booleans())
-def test_what_was_let_in_can_be_handed_to_a_model_endpoint(messages: list[Any], stream: bool) -> None:
+@given(messages=messages, parameters=objects, stream=st.booleans())
+def test_what_was_let_in_can_be_handed_to_a_model_endpoint(
+    messages: list[Any], parameters: Any, stream: bool
+) -> None:
     """Pydantic AI's adapter raises on what it cannot send, so all of that has to be refused at the door."""
-    body = {"messages": [*messages, {"role": "user", "content": "hi"}], "stream": stream}
+    tools = [{"type": "function", "function": {"name": "a", "parameters": parameters}}]
+    body = {"messages": [*messages, {"role": "user", "content": "hi"}], "stream": stream, "tools": tools}
 
     async def talk() -> Answer:
         async def say_ok(call: ModelCall) -> None:

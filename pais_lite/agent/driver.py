@@ -12,6 +12,7 @@ from pydantic_ai import Agent as PydanticAgent
 from pydantic_ai import DeferredToolRequests, exceptions
 from pydantic_ai.messages import (
     AgentStreamEvent,
+    DeferredToolResultsEvent,
     FunctionToolCallEvent,
     FunctionToolResultEvent,
     ModelMessage,
@@ -114,6 +115,8 @@ class RunDriver:
         )
         # The calls that the run ends in, as memory keeps them.
         self._waiting: list[MemoryEvent] = []
+        # Calls of this turn that are going to wait, unless the agent answers them itself.
+        self._held: dict[str, ToolCallPart] = {}
         # Calls that waited for approval, by how that was decided.
         self._approved: frozenset[str] = frozenset()
         self._denied: frozenset[str] = frozenset()
@@ -318,17 +321,9 @@ class RunDriver:
         match event:
             case FunctionToolCallEvent(part=call) if self._waits(call):
                 # Told, and remembered, once it is known of all calls of the turn whether they wait.
-                pass
-            case FunctionToolCallEvent(part=call) if call.tool_call_id in self._approved:
-                # That it was approved is the event of its call.
-                self._calls[call.tool_call_id] = (call, perf_counter())
-                await self._emit(replace(self._progress(call, "started"), arguments=_arguments(call)))
+                self._held[call.tool_call_id] = call
             case FunctionToolCallEvent(part=call):
-                self._calls[call.tool_call_id] = (call, perf_counter())
-                arguments = _arguments(call)
-                event_type = "delegation_request" if self._delegates(call) else "tool_call"
-                await self._remember(event_type, call, arguments=arguments)
-                await self._emit(replace(self._progress(call, "started"), arguments=arguments))
+                await self._on_call(call)
             case FunctionToolResultEvent(part=result):
                 # A model may give two calls of one turn the same id; the second result then has no call left.
                 _, began = self._calls.pop(result.tool_call_id, (None, None))
@@ -341,6 +336,11 @@ class RunDriver:
                 if result.tool_call_id not in self._denied:
                     ended = self._progress(result, "failed" if failed else "completed", began)
                     await self._emit(replace(ended, result=content))
+            case DeferredToolResultsEvent(results=results):
+                # The agent has somebody of its own who answers, before anybody else is asked.
+                for call_id in [*results.approvals, *results.calls]:
+                    if (held := self._held.pop(call_id, None)) is not None:
+                        await self._on_call(held)
             case DelegationUpdate():
                 if (progress := self._passed_on(event)) is not None:
                     await self._emit(progress)
@@ -348,6 +348,16 @@ class RunDriver:
                 self._answered_by_tool = True
             case _:
                 pass
+
+    async def _on_call(self, call: ToolCallPart) -> None:
+        """Remember and tell that a call has begun."""
+        self._calls[call.tool_call_id] = (call, perf_counter())
+        arguments = _arguments(call)
+        # Of one that was approved, that is what memory has of it.
+        if call.tool_call_id not in self._approved:
+            event_type = "delegation_request" if self._delegates(call) else "tool_call"
+            await self._remember(event_type, call, arguments=arguments)
+        await self._emit(replace(self._progress(call, "started"), arguments=arguments))
 
     def _waits(self, call: ToolCallPart) -> bool:
         """Return whether a call is the client's, to run or to approve."""

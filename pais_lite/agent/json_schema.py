@@ -11,7 +11,7 @@ from typing import Any
 
 from pydantic_core import SchemaError, SchemaValidator, ValidationError, core_schema
 
-__all__ = ["JsonSchema", "UnusableSchema"]
+__all__ = ["JsonSchema", "UnusableSchema", "check_shape"]
 
 # Deeper than anything that a person or a tool writes, and far from the interpreter's own limit.
 _MAX_DEPTH = 64
@@ -49,6 +49,19 @@ _SCHEMAS = (
 )
 _LISTS = ("allOf", "anyOf", "oneOf", "prefixItems")
 _MAPPINGS = ("$defs", "patternProperties", "properties")
+_SHAPES: dict[str, tuple[Callable[[Any], bool], str]] = {
+    "$ref": (lambda value: isinstance(value, str), "a string"),
+    "enum": (lambda value: isinstance(value, list), "a list"),
+    "minItems": (lambda value: _TYPES["integer"](value), "a whole number"),
+    "required": (lambda value: isinstance(value, list), "a list"),
+    "type": (
+        lambda value: (
+            isinstance(value, str)
+            or (isinstance(value, list) and all(isinstance(kind, str) for kind in value))
+        ),
+        "a string or a list of strings",
+    ),
+}
 _COUNTS = (
     "maxContains",
     "maxItems",
@@ -64,6 +77,30 @@ _NUMBERS = ("exclusiveMaximum", "exclusiveMinimum", "maximum", "minimum", "multi
 
 class UnusableSchema(ValueError):
     """The schema is none, or says something that answers cannot be held to; the message names the place."""
+
+
+def check_shape(schema: object, where: str = "schema", depth: int = 0) -> None:
+    """Return when every schema in a schema is one by its shape, of this or an older draft, whatever it says.
+
+    Raises:
+        UnusableSchema: one is not, or they are nested too deeply.
+    """
+    if isinstance(schema, bool):
+        return
+    if not isinstance(schema, Mapping):
+        raise UnusableSchema(f"{where} has to be an object or a boolean")
+    if depth > _MAX_DEPTH:
+        raise UnusableSchema(f"{where} is nested too deeply")
+    # Null is as good as nothing to those who read these.
+    schema = {keyword: value for keyword, value in schema.items() if value is not None}
+    for keyword, (is_right, expected) in _SHAPES.items():
+        if keyword in schema and not is_right(schema[keyword]):
+            raise UnusableSchema(f"{where}.{keyword} has to be {expected}")
+    # Before 2020-12, `items` could be what is `prefixItems` now.
+    tuples = {"prefixItems": schema.pop("items")} if isinstance(schema.get("items"), list) else {}
+    for part in (schema, tuples):
+        for below, one in _parts(part, where):
+            check_shape(one, below, depth + 1)
 
 
 class JsonSchema:

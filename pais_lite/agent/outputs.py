@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from typing import Any
 
-from pydantic import GetCoreSchemaHandler
+from pydantic import GetCoreSchemaHandler, PydanticUserError, TypeAdapter
 from pydantic_ai import Agent as PydanticAgent
 from pydantic_ai import DeferredToolRequests, NativeOutput, PromptedOutput, StructuredDict, exceptions
 from pydantic_ai.models import Model, infer_model
@@ -17,7 +17,8 @@ from pais_lite.errors import InvalidRequest
 
 __all__ = ["OutputTypes", "check_schema", "maybe_violation"]
 
-_ANY_OBJECT: Mapping[str, Any] = {"type": "object"}
+# Without its last entry, model adapters write it down as an object that has none.
+_ANY_OBJECT: Mapping[str, Any] = {"type": "object", "additionalProperties": True}
 
 
 class OutputTypes:
@@ -90,8 +91,9 @@ def check_schema(schema: object) -> Mapping[str, Any]:
     if not isinstance(schema, Mapping) or schema.get("type") != "object":
         raise UnusableSchema("the schema has to be of an object: its type has to be object")
     try:
-        StructuredDict(deepcopy(dict(schema)))
-    except exceptions.UserError as exc:
+        # As a run is going to do. What no keyword holds, such as a reference in a title, nobody else has looked at.
+        TypeAdapter(StructuredDict(deepcopy(dict(schema)))).json_schema()
+    except (exceptions.UserError, PydanticUserError, LookupError, TypeError, ValueError) as exc:
         raise UnusableSchema("the schema cannot be handed to a model") from exc
     return schema
 
@@ -119,5 +121,7 @@ def _structured(output: OutputFormat, model: Model | str | None) -> Any:
     kind = type(output.name or "Answer", (plain,), {"__get_pydantic_core_schema__": classmethod(checked)})
     profile = infer_model(model).profile if model is not None else {}
     if output.schema is not None and profile.get("supports_json_schema_output"):
-        return NativeOutput(kind, name=output.name, description=output.description, strict=output.strict)
+        return NativeOutput(
+            kind, name=output.name, description=output.description, strict=bool(output.strict)
+        )
     return PromptedOutput(kind, name=output.name, description=output.description)

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
 from pais_lite.agent import ClientTool, ToolChoice
+from pais_lite.agent.json_schema import UnusableSchema, check_shape
 from pais_lite.errors import InvalidRequest
 
 __all__ = ["read_tool_choice", "read_tools"]
@@ -50,8 +51,10 @@ def _read_tool(tool: object, place: int) -> ClientTool:
         return ClientTool(name=name, description=description, strict=strict)
     if not isinstance(parameters, Mapping) or parameters.get("type", "object") != "object":
         raise _wrong("tools", "parameters has to be the JSON schema of an object", place)
-    if not isinstance(parameters.get("properties", {}), Mapping):
-        raise _wrong("tools", "properties of the parameters has to be an object", place)
+    try:
+        check_shape(parameters, "parameters")
+    except UnusableSchema as exc:
+        raise _wrong("tools", str(exc), place) from exc
     schema = {"type": "object", "properties": {}, **parameters}
     return ClientTool(name=name, description=description, parameters=schema, strict=strict)
 

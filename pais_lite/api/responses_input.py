@@ -21,6 +21,8 @@ _ROLES = (*_INSTRUCTING, "user", "assistant", "task-delegation")
 # What this server puts out beside messages and calls of the client's tools: a client that sends an output back as input,
 # as many do, sends these too. The conversation is told without them, as memory tells it.
 _PASSED_OVER = ("reasoning", "mcp_call", "mcp_approval_request")
+# How long the data of an image, a file or a sound may be that is kept with a run, for `input_items` to show.
+_MAX_STORED_DATA = 4096
 _KINDS = ("message", "function_call", "function_call_output", "mcp_approval_response", *_PASSED_OVER)
 
 
@@ -218,7 +220,28 @@ def _stored_message(item: Mapping[str, Any]) -> dict[str, Any]:
         if role == "assistant":
             part = {"type": "output_text", "text": content, "annotations": []}
         content = [part]
+    content = [_without_data(part) for part in content]
     return {"type": "message", "status": "completed", **item, "content": content}
+
+
+def _without_data(part: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return a part as it is stored: whoever looks at a run again should not have to carry all its pictures."""
+    match part:
+        case {"type": "input_image", "image_url": str() as url} if url.startswith("data:"):
+            return {**part, "image_url": _shortened(url)}
+        case {"type": "input_file", "file_data": str() as data}:
+            return {**part, "file_data": _shortened(data)}
+        case {"type": "input_audio", "input_audio": {"data": str() as data, **others}}:
+            return {**part, "input_audio": {**others, "data": _shortened(data)}}
+        case _:
+            return part
+
+
+def _shortened(data: str) -> str:
+    if len(data) <= _MAX_STORED_DATA:
+        return data
+    head, comma, _ = data.partition(",")
+    return head + comma if comma else ""
 
 
 def _wrong(what: str, place: int | None = None, at: int | None = None) -> InvalidRequest:

@@ -5,15 +5,18 @@ can be looked at as responses too; only what those were asked with is not told.
 """
 
 from collections.abc import Mapping, Sequence
+from copy import copy
 from typing import Any
 
-from pais_lite.errors import InvalidRequest
+from pais_lite.errors import InvalidRequest, PaisError
 from pais_lite.events import Failed, Finished, Tokens, Usage
 from pais_lite.http import Response, error_body, error_response
 from pais_lite.runs import RunRecord, RunStatus
 
 __all__ = ["details_of", "failure_response", "is_background", "item_id", "item_page", "response_object"]
 
+# What the agent calls by the names of the chat protocol.
+_PARAMS = {"messages": "input", "response_format": "text.format"}
 _INCOMPLETE_REASONS = {"length": "max_output_tokens", "content_filter": "content_filter"}
 
 
@@ -80,7 +83,7 @@ def response_object(
 def failure_response(failed: Failed) -> Response:
     """Return the answer of a run that failed before anything was told; what it used is beside the error."""
     fields = {} if failed.usage == Usage() else {"usage": _usage_object(failed.usage)}
-    return error_response(failed.error, run_begun=True, **fields)
+    return error_response(_renamed(failed.error), run_begun=True, **fields)
 
 
 def item_page(record: RunRecord, *, limit: int, descending: bool, after: str | None) -> dict[str, Any]:
@@ -110,13 +113,24 @@ def item_page(record: RunRecord, *, limit: int, descending: bool, after: str | N
 
 def _error_object(failed: Failed) -> dict[str, Any]:
     """Return an error, by the same words as the envelope of an HTTP error has them."""
-    error = error_body(failed.error)["error"]
+    error = error_body(_renamed(failed.error))["error"]
     return {
         "code": error["code"] or "server_error",
         "message": error["message"],
         "param": error["param"],
         "type": error["type"],
     }
+
+
+def _renamed(error: PaisError) -> PaisError:
+    """Return an error of a field that has another name in this protocol, by that name."""
+    name = _PARAMS.get(error.param or "")
+    if name is None:
+        return error
+    renamed = copy(error)
+    renamed.param = name
+    renamed.message = error.message.replace(f"{error.param}:", f"{name}:", 1)
+    return renamed
 
 
 def _usage_object(usage: Usage) -> dict[str, Any]:

@@ -3,7 +3,16 @@
 export const BASE = new URL("./", location.href).href.split(/[?#]/)[0];
 const KEY = `pais-console-key:${BASE}`;
 // What helps to find a request in the server's log, and to know when to ask again.
-const TELLING = ["x-request-id", "x-run-id", "x-session-id", "traceparent", "retry-after", "x-should-retry", "www-authenticate", "allow"];
+const TELLING = [
+  "x-request-id",
+  "x-run-id",
+  "x-session-id",
+  "traceparent",
+  "retry-after",
+  "x-should-retry",
+  "www-authenticate",
+  "allow",
+];
 
 export class ApiError extends Error {
   constructor(message, fields = {}) {
@@ -46,7 +55,9 @@ export class Api {
     this.routes = new Set();
   }
 
-  get key() { return sessionStorage.getItem(KEY) ?? ""; }
+  get key() {
+    return sessionStorage.getItem(KEY) ?? "";
+  }
   set key(value) {
     if (value) sessionStorage.setItem(KEY, value);
     else sessionStorage.removeItem(KEY);
@@ -54,7 +65,15 @@ export class Api {
 
   // Answers with a response whose status is not an error; raises `ApiError` for all else.
   async send(method, path, { body, headers = {}, accept = "application/json", signal, quiet = false } = {}) {
-    const entry = { method, url: BASE + path, body, headers, began: performance.now(), at: Date.now(), withKey: Boolean(this.key) };
+    const entry = {
+      method,
+      url: BASE + path,
+      body,
+      headers,
+      began: performance.now(),
+      at: Date.now(),
+      withKey: Boolean(this.key),
+    };
     if (!quiet) this.onRequest(entry);
     for (;;) {
       const key = this.key;
@@ -64,13 +83,23 @@ export class Api {
       let response;
       try {
         response = await fetch(BASE + path, {
-          method, headers: sent, signal, credentials: "same-origin", cache: "no-store",
+          method,
+          headers: sent,
+          signal,
+          credentials: "same-origin",
+          cache: "no-store",
           body: body === undefined ? undefined : JSON.stringify(body),
         });
       } catch (error) {
-        if (error.name === "AbortError") { this.#tell(entry, { aborted: true }); throw error; }
+        if (error.name === "AbortError") {
+          this.#tell(entry, { aborted: true });
+          throw error;
+        }
         this.onReach(false);
-        const unreachable = new ApiError("The server did not answer.", { type: "network", unreachable: true });
+        const unreachable = new ApiError("The server did not answer.", {
+          type: "network",
+          unreachable: true,
+        });
         this.#tell(entry, { error: unreachable });
         throw unreachable;
       }
@@ -83,7 +112,11 @@ export class Api {
       const error = await readError(response);
       this.#tell(entry, { error });
       if (response.status !== 401) throw error;
-      if (this.key === key && !(await this.askForKey(key ? error.message : "This server answers only to those who have a key."))) throw error;
+      if (
+        this.key === key &&
+        !(await this.askForKey(key ? error.message : "This server answers only to those who have a key."))
+      )
+        throw error;
     }
   }
 
@@ -111,7 +144,10 @@ export class Api {
       }
     } catch (error) {
       if (error.name === "AbortError") throw error;
-      throw new ApiError("The connection broke before the answer was whole.", { type: "network", broken: true });
+      throw new ApiError("The connection broke before the answer was whole.", {
+        type: "network",
+        broken: true,
+      });
     } finally {
       reader.cancel().catch(() => {});
       this.#tell(this.#entries.get(response), {});
@@ -122,10 +158,21 @@ export class Api {
   // those who probe it have heard so, unless they say that they only look on.
   async probe(path, { quiet = false } = {}) {
     const headers = { "X-Observer": "console" };
-    const entry = { method: "GET", url: BASE + path, headers, began: performance.now(), at: Date.now(), withKey: false };
+    const entry = {
+      method: "GET",
+      url: BASE + path,
+      headers,
+      began: performance.now(),
+      at: Date.now(),
+      withKey: false,
+    };
     if (!quiet) this.onRequest(entry);
     try {
-      const response = await fetch(entry.url, { headers: { accept: "application/json", ...headers }, credentials: "same-origin", cache: "no-store" });
+      const response = await fetch(entry.url, {
+        headers: { accept: "application/json", ...headers },
+        credentials: "same-origin",
+        cache: "no-store",
+      });
       const body = await response.json().catch(() => ({}));
       this.#reached();
       this.#tell(entry, { status: response.status, answer: telling(response) });
@@ -157,7 +204,9 @@ export class Api {
 }
 
 function telling(response) {
-  return Object.fromEntries(TELLING.filter((name) => response.headers.has(name)).map((name) => [name, response.headers.get(name)]));
+  return Object.fromEntries(
+    TELLING.filter((name) => response.headers.has(name)).map((name) => [name, response.headers.get(name)]),
+  );
 }
 
 async function readError(response) {

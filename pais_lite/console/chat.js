@@ -10,10 +10,19 @@ const EVENTS = 200;
 
 // The runs that this tab has begun and not seen the end of, by session.
 const runs = {
-  all() { return JSON.parse(sessionStorage.getItem(RUNS) ?? "{}"); },
-  get(session) { return this.all()[session]; },
-  set(session, run) { sessionStorage.setItem(RUNS, JSON.stringify({ ...this.all(), [session]: run })); },
-  forget(session) { const { [session]: _, ...others } = this.all(); sessionStorage.setItem(RUNS, JSON.stringify(others)); },
+  all() {
+    return JSON.parse(sessionStorage.getItem(RUNS) ?? "{}");
+  },
+  get(session) {
+    return this.all()[session];
+  },
+  set(session, run) {
+    sessionStorage.setItem(RUNS, JSON.stringify({ ...this.all(), [session]: run }));
+  },
+  forget(session) {
+    const { [session]: _, ...others } = this.all();
+    sessionStorage.setItem(RUNS, JSON.stringify(others));
+  },
 };
 
 const placeOf = (api, session) => `${api.agentPath}${session}`;
@@ -26,7 +35,9 @@ class Conversation {
     this.active = null;
   }
 
-  get running() { return this.active !== null; }
+  get running() {
+    return this.active !== null;
+  }
 
   // Draws what the server remembers, and takes up the run that was under way.
   async load() {
@@ -36,7 +47,8 @@ class Conversation {
     if (kept && turns.at(-1)?.said === kept.text) turns.pop();
     this.element.replaceChildren(...turns.map((turn) => turn.element));
     if (kept) await this.#run(this.#begin(kept.text, kept.at), { follow: kept.id });
-    else if (turns.at(-1)?.state === "unknown") turns.at(-1).offer(this.#button("Look again", () => this.load()));
+    else if (turns.at(-1)?.state === "unknown")
+      turns.at(-1).offer(this.#button("Look again", () => this.load()));
   }
 
   async #remembered(options) {
@@ -68,7 +80,9 @@ class Conversation {
     const { api, path, session, agent: model } = this;
     const options = { signal: abort.signal, onOpen };
     try {
-      const events = follow ? followRun(api, path, follow, options) : startRun(api, path, { model, session, input, ...options });
+      const events = follow
+        ? followRun(api, path, follow, options)
+        : startRun(api, path, { model, session, input, ...options });
       for await (const event of events) turn.apply(event);
       turn.end();
       // A run that waits for its user is there again after a reload.
@@ -111,16 +125,24 @@ class Conversation {
 
   // Reads a run that this page left, from its first event on.
   async #follow(turn) {
-    const kept = runs.get(this.place);
-    if (!kept || this.running) return;
+    if (this.running) return;
     const again = new Turn({ text: turn.said, at: turn.at, agent: this.agent });
     turn.element.replaceWith(again.element);
-    await this.#run(again, { follow: kept.id });
+    await this.#run(again, { follow: turn.run });
   }
 
   async #decided(decisions) {
-    const said = decisions.map(({ name, approve }) => `${approve ? "Approved" : "Denied"}: ${name}`).join("\n");
-    await this.send(said, decisions.map(({ id, approve }) => ({ type: "mcp_approval_response", approval_request_id: id, approve })));
+    const said = decisions
+      .map(({ name, approve }) => `${approve ? "Approved" : "Denied"}: ${name}`)
+      .join("\n");
+    await this.send(
+      said,
+      decisions.map(({ id, approve }) => ({
+        type: "mcp_approval_response",
+        approval_request_id: id,
+        approve,
+      })),
+    );
   }
 
   async stop() {
@@ -139,7 +161,9 @@ class Conversation {
     }
   }
 
-  detach() { this.active?.abort.abort(); }
+  detach() {
+    this.active?.abort.abort();
+  }
 
   #button(text, work) {
     return el("button", { type: "button", class: "small", text, onclick: work });
@@ -154,15 +178,28 @@ export class Chat {
     this.prompt = byId("prompt");
     this.atEnd = true;
     this.top = 0;
-    byId("composer").addEventListener("submit", (event) => { event.preventDefault(); this.send(); });
+    byId("composer").addEventListener("submit", (event) => {
+      event.preventDefault();
+      this.send();
+    });
     this.prompt.addEventListener("keydown", (event) => {
-      if (event.key === "Enter" && !event.shiftKey && !event.isComposing) { event.preventDefault(); this.send(); }
+      if (event.key === "Enter" && !event.shiftKey && !event.isComposing) {
+        event.preventDefault();
+        this.send();
+      }
     });
     this.prompt.addEventListener("input", () => this.#fit());
     byId("stop").addEventListener("click", () => this.current.stop());
     byId("detach").addEventListener("click", () => this.current.detach());
-    byId("new-chat").addEventListener("click", () => this.onSession(newSession()));
-    byId("to-end").addEventListener("click", () => { this.atEnd = true; this.#follow(); this.prompt.focus(); });
+    byId("new-chat").addEventListener("click", () => {
+      this.onSession(newSession());
+      this.prompt.focus();
+    });
+    byId("to-end").addEventListener("click", () => {
+      this.atEnd = true;
+      this.#follow();
+      this.prompt.focus();
+    });
     this.transcript.addEventListener("scroll", () => this.#scrolled(), { passive: true });
     new ResizeObserver(() => beforePaint(this.#stick)).observe(this.transcript);
     this.grown = new ResizeObserver(() => beforePaint(this.#stick));
@@ -173,7 +210,10 @@ export class Chat {
     let conversation = this.conversations.get(placeOf(this.api, session));
     const isNew = !conversation;
     if (isNew) {
-      conversation = new Conversation(this.api, session, { agent: this.agent(), onChange: () => this.#changed() });
+      conversation = new Conversation(this.api, session, {
+        agent: this.agent(),
+        onChange: () => this.#changed(),
+      });
       this.conversations.set(conversation.place, conversation);
     }
     this.current = conversation;
@@ -232,9 +272,14 @@ export class Chat {
     this.prompt.style.height = `${Math.min(this.prompt.scrollHeight + 2, 240)}px`;
   }
 
-  #stick = () => { if (this.atEnd) this.#follow(); else this.#scrolled(); };
+  #stick = () => {
+    if (this.atEnd) this.#follow();
+    else this.#scrolled();
+  };
 
-  #follow() { this.transcript.scrollTop = this.transcript.scrollHeight; }
+  #follow() {
+    this.transcript.scrollTop = this.transcript.scrollHeight;
+  }
 
   #scrolled() {
     const { scrollTop, scrollHeight, clientHeight } = this.transcript;

@@ -12,13 +12,19 @@ export function el(tag, properties = {}, ...children) {
   return element;
 }
 
+export const span = (name, text = "") => el("span", { class: name, text });
+export const faint = (text) => el("p", { class: "faint", text });
 export const byId = (id) => document.getElementById(id);
 
 // Characters that are not seen, or that turn the text around them: a name or a command shall be what it looks like.
-const UNSEEN = /[\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f-\u009f\u202a-\u202e\u2066-\u2069\u{e0000}-\u{e007f}]/gu;
+const UNSEEN =
+  /[\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f-\u009f\u202a-\u202e\u2066-\u2069\u{e0000}-\u{e007f}]/gu;
 
 export function visible(text) {
-  return String(text).replace(UNSEEN, (c) => `[U+${c.codePointAt(0).toString(16).toUpperCase().padStart(4, "0")}]`);
+  return String(text).replace(
+    UNSEEN,
+    (c) => `[U+${c.codePointAt(0).toString(16).toUpperCase().padStart(4, "0")}]`,
+  );
 }
 
 export function duration(ms) {
@@ -60,7 +66,9 @@ export function copyButton(read) {
       // Browsers have no clipboard for pages that come over plain HTTP from another machine.
       button.textContent = "Not allowed";
     }
-    setTimeout(() => { button.textContent = "Copy"; }, 1500);
+    setTimeout(() => {
+      button.textContent = "Copy";
+    }, 1500);
   });
   return button;
 }
@@ -68,21 +76,43 @@ export function copyButton(read) {
 // What a server said is wrong, as it said it.
 export function errorBlock(error) {
   const rows = [];
-  const row = (name, value) => { if (value) rows.push(el("dt", { text: name }), el("dd", { text: visible(value) })); };
+  const row = (name, value) => {
+    if (value) rows.push(el("dt", { text: name }), el("dd", { text: visible(value) }));
+  };
   row("Status", error.status ? `${error.status} ${error.statusText ?? ""}`.trim() : "");
   row("Type", error.type);
   row("Code", error.code);
   row("Parameter", error.param);
   for (const [name, value] of Object.entries(error.headers ?? {})) row(name, value);
-  return el("div", { class: "error" },
+  return el(
+    "div",
+    { class: "error" },
     el("p", { class: "error-message", dir: "auto", text: visible(error.message) }),
-    rows.length ? el("dl", {}, ...rows) : null);
+    rows.length ? el("dl", {}, ...rows) : null,
+  );
+}
+
+// Fills a page with what `work` makes, or with what went wrong.
+export async function fill(page, work) {
+  page.setAttribute("aria-busy", "true");
+  try {
+    page.replaceChildren(...(await work()));
+  } catch (error) {
+    if (error.name !== "AbortError") page.replaceChildren(errorBlock(error));
+  } finally {
+    page.removeAttribute("aria-busy");
+  }
 }
 
 // Work that waits for the next frame; what is asked for twice is done once.
 const waiting = new Set();
 export function beforePaint(work) {
-  if (!waiting.size) requestAnimationFrame(() => { const all = [...waiting]; waiting.clear(); for (const each of all) each(); });
+  if (!waiting.size)
+    requestAnimationFrame(() => {
+      const all = [...waiting];
+      waiting.clear();
+      for (const each of all) each();
+    });
   waiting.add(work);
 }
 
@@ -97,7 +127,9 @@ export function announce(text, { now = false } = {}) {
 function say(everything) {
   clearTimeout(spoken.timer);
   spoken.timer = 0;
-  const end = everything ? spoken.text.length : Math.max(...[". ", "! ", "? ", "\n"].map((mark) => spoken.text.lastIndexOf(mark) + 1));
+  const end = everything
+    ? spoken.text.length
+    : Math.max(...[". ", "! ", "? ", "\n"].map((mark) => spoken.text.lastIndexOf(mark) + 1));
   if (end > 0) {
     spoken.region.textContent = visible(spoken.text.slice(0, end));
     spoken.text = spoken.text.slice(end);

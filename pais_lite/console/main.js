@@ -2,14 +2,16 @@
 
 import { Api, BASE } from "./api.js";
 import { Chat, newSession } from "./chat.js";
-import { byId, el, visible } from "./dom.js";
+import { byId, el, faint, visible } from "./dom.js";
 import { Requests } from "./requests.js";
-import { Sessions, Status, Tools } from "./views.js";
+import { Sessions } from "./sessions.js";
+import { Status } from "./status.js";
+import { Tools } from "./tools.js";
 
 const VIEWS = ["chat", "sessions", "tools", "status", "requests"];
 const AGENT = `pais-console-agent:${BASE}`;
 const THEMES = ["auto", "light", "dark"];
-const server = { name: "agent", description: "", isUp: true };
+const server = { name: "agent", isUp: true };
 
 const requests = new Requests();
 const api = new Api({ askForKey, onRequest: (entry) => requests.add(entry), onReach });
@@ -59,7 +61,9 @@ function decoded(text) {
 function openChat(session) {
   session ??= chat.current?.session ?? newSession();
   if (chat.current?.session !== session || chat.current.path !== api.agentPath) chat.open(session);
-  byId("prompt").focus({ preventScroll: true });
+  // Not out of something else's hands, and not where it would bring up a keyboard on the glass.
+  if (document.activeElement === document.body && matchMedia("(pointer: fine)").matches)
+    byId("prompt").focus();
 }
 
 // --- the key
@@ -72,7 +76,10 @@ function askForKey(message) {
   byId("key-message").textContent = visible(message);
   byId("key-button").hidden = false;
   asking ??= new Promise((resolve) => {
-    const settle = (given) => { asking = null; resolve(given); };
+    const settle = (given) => {
+      asking = null;
+      resolve(given);
+    };
     byId("key-form").onsubmit = (event) => {
       event.preventDefault();
       if (!byId("key").value) return;
@@ -107,7 +114,10 @@ function onState(state, before) {
   if (state === "unreachable") notify("The server does not answer. This page asks again every two seconds.");
   else if (state === "not ready") notify("The server is up but not ready; Status says why.");
   else notify(before === "unreachable" ? "The server is back." : "", { passes: true });
-  if (before === "unreachable" && state !== "unreachable") { server.isUp = true; start(); }
+  if (before === "unreachable" && state !== "unreachable") {
+    server.isUp = true;
+    start();
+  }
 }
 
 function notify(text, { passes = false } = {}) {
@@ -115,7 +125,10 @@ function notify(text, { passes = false } = {}) {
   clearTimeout(notify.timer);
   notice.textContent = text;
   notice.hidden = !text;
-  if (passes && text) notify.timer = setTimeout(() => { notice.hidden = true; }, 4000);
+  if (passes && text)
+    notify.timer = setTimeout(() => {
+      notice.hidden = true;
+    }, 4000);
 }
 
 async function quietly(promise) {
@@ -146,7 +159,9 @@ async function start() {
     const index = await api.json("GET", "", { quiet: true });
     server.name = index.name ?? index.agents[0];
     // An agent that is one of several has its own path in its routes; this page lies there as well.
-    api.routes = new Set(index.routes.map((route) => (index.name ? route.replace(` /agents/${index.name}/`, " /") : route)));
+    api.routes = new Set(
+      index.routes.map((route) => (index.name ? route.replace(` /agents/${index.name}/`, " /") : route)),
+    );
     byId("version").textContent = index.version;
     const { data } = await api.json("GET", "v1/models", { quiet: true });
     pick(data.map(({ id }) => id));
@@ -155,7 +170,8 @@ async function start() {
     route();
     await sessions.recent();
   } catch (error) {
-    if (!error.unreachable) notify(error.status === 401 ? "Without a key, this server shows nothing more." : error.message);
+    if (!error.unreachable)
+      notify(error.status === 401 ? "Without a key, this server shows nothing more." : error.message);
   }
 }
 
@@ -173,9 +189,12 @@ function turnTo(name, isOneOfSeveral) {
   api.agentPath = isOneOfSeveral ? `agents/${encodeURIComponent(name)}/` : "";
   byId("agent-name").textContent = visible(name);
   document.title = `${visible(name)} · console`;
-  chat.empty().replaceChildren(
-    el("p", { class: "empty-name", text: visible(name) }),
-    el("p", { class: "faint", text: "Ask something. What the agent thinks, calls and hands on appears as it happens." }));
+  chat
+    .empty()
+    .replaceChildren(
+      el("p", { class: "empty-name", text: visible(name) }),
+      faint("Ask something. What the agent thinks, calls and hands on appears as it happens."),
+    );
 }
 
 model.addEventListener("change", () => {

@@ -45,7 +45,10 @@ export class Prose {
 
   #grow(text) {
     this.line += text;
-    if (this.live) { this.live.appendData(visible(text)); return; }
+    if (this.live) {
+      this.live.appendData(visible(text));
+      return;
+    }
     this.live = document.createTextNode(visible(this.line));
     if (this.code) this.code.append(this.live);
     else this.element.append(el("p", { dir: "auto", class: this.gap ? "gap" : null }, this.live));
@@ -65,15 +68,30 @@ export class Prose {
       else this.code.append(document.createTextNode(visible(line) + "\n"));
       return;
     }
-    if (!line.trim()) { this.gap = true; this.list = null; return; }
-    if (fence) { this.#openCode(fence); return; }
+    if (!line.trim()) {
+      this.gap = true;
+      this.list = null;
+      return;
+    }
+    if (fence) {
+      this.#openCode(fence);
+      return;
+    }
     const item = ITEM.exec(line);
-    if (item) { this.#addItem(item); return; }
+    if (item) {
+      this.#addItem(item);
+      return;
+    }
     this.list = null;
     const heading = HEADING.exec(line);
     const quote = heading ? null : QUOTE.exec(line);
     const element = heading
-      ? el("p", { class: "heading", dir: "auto", role: "heading", "aria-level": Math.min(6, heading[1].length + 2) })
+      ? el("p", {
+          class: "heading",
+          dir: "auto",
+          role: "heading",
+          "aria-level": Math.min(6, heading[1].length + 2),
+        })
       : el("p", { class: quote ? "quote" : null, dir: "auto" });
     element.append(...inline(heading?.[2] ?? quote?.[1] ?? line));
     this.element.append(this.#spaced(element));
@@ -83,7 +101,12 @@ export class Prose {
     this.fence = mark;
     this.list = null;
     const code = (this.code = el("code"));
-    const head = el("div", { class: "code-head" }, el("span", { text: language }), copyButton(() => code.textContent));
+    const head = el(
+      "div",
+      { class: "code-head" },
+      el("span", { text: language }),
+      copyButton(() => code.textContent),
+    );
     this.element.append(this.#spaced(el("div", { class: "code" }, head, el("pre", { tabindex: "0" }, code))));
   }
 
@@ -105,9 +128,12 @@ export class Prose {
 }
 
 function inline(text) {
-  return text.split(INLINE).filter(Boolean).map((part) => {
-    if (/^`[^`]+`$/.test(part)) return el("code", { text: visible(part.slice(1, -1)) });
-    if (/^\*\*[^*]+\*\*$/.test(part)) return el("strong", { text: visible(part.slice(2, -2)) });
-    return document.createTextNode(visible(part));
-  });
+  return text
+    .split(INLINE)
+    .filter(Boolean)
+    .map((part) => {
+      if (/^`[^`]+`$/.test(part)) return el("code", { text: visible(part.slice(1, -1)) });
+      if (/^\*\*[^*]+\*\*$/.test(part)) return el("strong", { text: visible(part.slice(2, -2)) });
+      return document.createTextNode(visible(part));
+    });
 }

@@ -41,7 +41,10 @@ async function* read(api, path, { method, where, body }, { signal, onOpen }) {
         yield* decoder.decode(event);
         if (ENDS.has(event.type)) return;
       }
-      throw new ApiError("The connection broke before the answer was whole.", { type: "network", broken: true });
+      throw new ApiError("The connection broke before the answer was whole.", {
+        type: "network",
+        broken: true,
+      });
     } catch (error) {
       const pause = id && (error.broken || error.unreachable) ? pauses.shift() : undefined;
       if (pause === undefined) throw error;
@@ -81,7 +84,10 @@ class Decoder {
           const result = item.output ?? item.error?.content?.map((part) => part.text).join("\n");
           if (result !== undefined) yield { kind: "payload", call: this.#calls.get(item.id), result };
         } else if (item.type === "mcp_approval_request") {
-          yield { kind: "approval", request: { id: item.id, name: item.name, args: JSON.parse(item.arguments) } };
+          yield {
+            kind: "approval",
+            request: { id: item.id, name: item.name, args: JSON.parse(item.arguments) },
+          };
         }
         break;
       case "response.completed":

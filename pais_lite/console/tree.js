@@ -1,10 +1,16 @@
 // What an agent did, as it did it: text, thoughts, and its calls, each with what happened inside it.
 
-import { beforePaint, duration, el, payload, pretty, visible } from "./dom.js";
+import { beforePaint, duration, el, payload, pretty, span, visible } from "./dom.js";
 import { Prose } from "./prose.js";
 
 const ENDED = new Set(["completed", "failed", "cancelled"]);
-const WORDS = { started: "running", running: "running", completed: "done", failed: "failed", cancelled: "stopped" };
+const WORDS = {
+  started: "running",
+  running: "running",
+  completed: "done",
+  failed: "failed",
+  cancelled: "stopped",
+};
 
 // A place where things happen one after another: the answer itself, or the inside of a delegation.
 export class Branch {
@@ -15,15 +21,30 @@ export class Branch {
     this.last = null;
   }
 
-  text(text) { this.#prose().append(text); }
+  text(text) {
+    this.#prose().append(text);
+  }
 
   thinking(text) {
     if (this.last?.kind !== "thinking") {
       const body = document.createTextNode("");
       const summary = el("summary", { text: "Thinking" });
-      this.#add({ kind: "thinking", body, pending: "", element: el("details", { class: "thinking" }, summary, el("div", { class: "thoughts", dir: "auto" }, body)) });
+      this.#add({
+        kind: "thinking",
+        body,
+        pending: "",
+        element: el(
+          "details",
+          { class: "thinking" },
+          summary,
+          el("div", { class: "thoughts", dir: "auto" }, body),
+        ),
+      });
       const block = this.last;
-      block.draw = () => { block.body.appendData(visible(block.pending)); block.pending = ""; };
+      block.draw = () => {
+        block.body.appendData(visible(block.pending));
+        block.pending = "";
+      };
     }
     this.last.pending += text;
     beforePaint(this.last.draw);
@@ -33,7 +54,9 @@ export class Branch {
   progress(report, path = report.path ?? []) {
     if (path.length) {
       const [hop, ...rest] = path;
-      const above = this.calls.get(hop.call_id) ?? this.call({ action: "delegate", target: hop.agent, call_id: hop.call_id, status: "running" });
+      const above =
+        this.calls.get(hop.call_id) ??
+        this.call({ action: "delegate", target: hop.agent, call_id: hop.call_id, status: "running" });
       above.branch.progress(report, rest);
       return above;
     }
@@ -62,7 +85,7 @@ export class Branch {
   }
 
   get wholeText() {
-    return [...this.proses ?? []].map((prose) => prose.raw).join("");
+    return [...(this.proses ?? [])].map((prose) => prose.raw).join("");
   }
 
   end(status) {
@@ -95,19 +118,28 @@ class Call {
     this.status = "started";
     this.isDelegation = report.action === "delegate";
     this.branch = new Branch(clock);
-    this.name = el("span", { class: "call-name", text: visible(report.target) });
+    this.name = span("call-name", visible(report.target));
     this.preview = el("span", { class: "call-preview", dir: "auto" });
-    this.state = el("span", { class: "call-state" });
-    this.time = el("span", { class: "call-time" });
-    this.bar = el("span", { class: "bar-fill" });
+    this.state = span("call-state");
+    this.time = span("call-time");
+    this.bar = span("bar-fill");
     this.payloads = el("div", { class: "payloads" });
-    this.details = el("details", { open: this.isDelegation },
-      el("summary", {},
+    this.details = el(
+      "details",
+      { open: this.isDelegation },
+      el(
+        "summary",
+        {},
         el("span", { class: "call-icon", "aria-hidden": "true" }),
-        el("span", { class: "call-kind", text: this.isDelegation ? "agent" : "tool" }),
-        this.name, this.preview, this.state, this.time,
-        el("span", { class: "waterfall", "aria-hidden": "true" }, this.bar)),
-      el("div", { class: "call-body" }, this.payloads, this.branch.element));
+        span("call-kind", this.isDelegation ? "agent" : "tool"),
+        this.name,
+        this.preview,
+        this.state,
+        this.time,
+        el("span", { class: "waterfall", "aria-hidden": "true" }, this.bar),
+      ),
+      el("div", { class: "call-body" }, this.payloads, this.branch.element),
+    );
     this.element = el("li", { class: "call", "data-status": "running" }, this.details);
     clock.add(this);
   }
@@ -137,7 +169,10 @@ class Call {
     if (args !== undefined && this.args === undefined) {
       this.args = args;
       this.preview.textContent = visible(this.isDelegation && args?.task ? args.task : signature(args));
-      this.payloads.append(el("h4", { text: this.isDelegation ? "Task" : "Arguments" }), payload(this.isDelegation && args?.task ? args.task : args));
+      this.payloads.append(
+        el("h4", { text: this.isDelegation ? "Task" : "Arguments" }),
+        payload(this.isDelegation && args?.task ? args.task : args),
+      );
     }
     if (result !== undefined && this.result === undefined) {
       this.result = result;
@@ -147,7 +182,8 @@ class Call {
         if (this.isDelegation) this.branch.element.after(block);
         else this.payloads.append(block);
       }
-      if (!this.isDelegation) this.preview.textContent += ` → ${pretty(result).replace(/\s+/g, " ").slice(0, 200)}`;
+      if (!this.isDelegation)
+        this.preview.textContent += ` → ${pretty(result).replace(/\s+/g, " ").slice(0, 200)}`;
     }
   }
 
@@ -162,7 +198,10 @@ class Call {
 
 function signature(args) {
   if (args === null || typeof args !== "object") return pretty(args);
-  return Object.entries(args).map(([name, value]) => `${name}=${JSON.stringify(value)}`).join(", ").slice(0, 200);
+  return Object.entries(args)
+    .map(([name, value]) => `${name}=${JSON.stringify(value)}`)
+    .join(", ")
+    .slice(0, 200);
 }
 
 // The time of one turn, in ms since it began; calls that run, and the turn itself, are told that it goes on.
@@ -171,14 +210,25 @@ export class Clock {
   #all = new Set();
   #end = null;
   #began;
-  #timer = setInterval(() => { for (const part of this.#parts) part.tick(); }, 200);
+  #timer = setInterval(() => {
+    for (const part of this.#parts) part.tick();
+  }, 200);
 
   // `ago` is for how long the turn has been going on already.
-  constructor(ago = 0) { this.#began = performance.now() - ago; }
+  constructor(ago = 0) {
+    this.#began = performance.now() - ago;
+  }
 
-  now() { return this.#end ?? performance.now() - this.#began; }
-  add(part) { this.#parts.add(part); this.#all.add(part); }
-  remove(part) { this.#parts.delete(part); }
+  now() {
+    return this.#end ?? performance.now() - this.#began;
+  }
+  add(part) {
+    this.#parts.add(part);
+    this.#all.add(part);
+  }
+  remove(part) {
+    this.#parts.delete(part);
+  }
 
   // Stops, at a time that may be known from elsewhere, and has every part drawn against the whole.
   stop(at = this.now()) {

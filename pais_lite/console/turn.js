@@ -1,9 +1,19 @@
 // One turn of a conversation: what was said, and the answer as it grows.
 
 import { Branch, Clock } from "./tree.js";
-import { announce, clock, copyButton, duration, el, errorBlock, payload, visible } from "./dom.js";
+import { announce, clock, copyButton, duration, el, errorBlock, payload, span, visible } from "./dom.js";
 
-const STATES = { waiting: "waiting", answering: "answering", done: "done", stopped: "stopped", failed: "failed", detached: "runs on", lost: "connection lost", asking: "asks you", unknown: "no answer yet" };
+const STATES = {
+  waiting: "waiting",
+  answering: "answering",
+  done: "done",
+  stopped: "stopped",
+  failed: "failed",
+  detached: "runs on",
+  lost: "connection lost",
+  asking: "asks you",
+  unknown: "no answer yet",
+};
 
 export class Turn {
   constructor({ text, at = Date.now(), agent, kind = "You" }) {
@@ -12,22 +22,42 @@ export class Turn {
     this.clock = new Clock(Date.now() - at);
     this.branch = new Branch(this.clock);
     this.state = "waiting";
-    this.stateText = el("span", { class: "turn-state" });
-    this.time = el("span", { class: "turn-time" });
-    this.buttons = el("span", { class: "turn-buttons" });
+    this.stateText = span("turn-state");
+    this.time = span("turn-time");
+    this.buttons = span("turn-buttons");
     this.foot = el("div", { class: "turn-foot", hidden: true });
-    this.element = el("article", { class: "turn", "aria-label": visible(`${kind}: ${text.slice(0, 80)}`) },
-      el("div", { class: "said" },
-        el("div", { class: "turn-head" }, el("strong", { text: kind }), el("span", { class: "faint", text: clock(at) })),
-        el("div", { class: "said-text", dir: "auto", text: visible(text) })),
-      el("div", { class: "answer" },
-        el("div", { class: "turn-head" }, el("strong", { text: visible(agent) }), this.stateText, this.time, el("span", { class: "grow" }), this.buttons),
-        this.branch.element, this.foot));
+    this.element = el(
+      "article",
+      { class: "turn", "aria-label": visible(`${kind}: ${text.slice(0, 80)}`) },
+      el(
+        "div",
+        { class: "said" },
+        el("div", { class: "turn-head" }, el("strong", { text: kind }), span("faint", clock(at))),
+        el("div", { class: "said-text", dir: "auto", text: visible(text) }),
+      ),
+      el(
+        "div",
+        { class: "answer" },
+        el(
+          "div",
+          { class: "turn-head" },
+          el("strong", { text: visible(agent) }),
+          this.stateText,
+          this.time,
+          span("grow"),
+          this.buttons,
+        ),
+        this.branch.element,
+        this.foot,
+      ),
+    );
     this.clock.add(this);
     this.become("waiting");
   }
 
-  tick() { this.time.textContent = duration(this.clock.now()); }
+  tick() {
+    this.time.textContent = duration(this.clock.now());
+  }
 
   become(state) {
     this.state = state;
@@ -77,7 +107,10 @@ export class Turn {
   }
 
   fail(error) {
-    if (error.code === "cancelled") { this.end("stopped"); return; }
+    if (error.code === "cancelled") {
+      this.end("stopped");
+      return;
+    }
     this.end("failed");
     this.branch.element.append(errorBlock(error));
     announce(`The run failed: ${error.message}`, { now: true });
@@ -114,14 +147,24 @@ export class Turn {
     (this.asked ??= []).push(request);
     const decide = (approve) => {
       request.approve = approve;
-      buttons.replaceChildren(el("span", { class: "chip", text: approve ? "approved" : "denied" }));
+      buttons.replaceChildren(span("chip", approve ? "approved" : "denied"));
       if (this.asked.every((each) => "approve" in each)) this.onDecided(this.asked);
     };
-    const buttons = el("div", { class: "actions" },
+    const buttons = el(
+      "div",
+      { class: "actions" },
       el("button", { type: "button", class: "primary", text: "Approve", onclick: () => decide(true) }),
-      el("button", { type: "button", text: "Deny", onclick: () => decide(false) }));
-    this.branch.element.append(el("div", { class: "approval", role: "group", "aria-label": `Approval of ${visible(name)}` },
-      el("p", {}, "The agent asks whether it may call ", el("code", { text: visible(name) }), ":"), payload(args), buttons));
+      el("button", { type: "button", text: "Deny", onclick: () => decide(false) }),
+    );
+    this.branch.element.append(
+      el(
+        "div",
+        { class: "approval", role: "group", "aria-label": `Approval of ${visible(name)}` },
+        el("p", {}, "The agent asks whether it may call ", el("code", { text: visible(name) }), ":"),
+        payload(args),
+        buttons,
+      ),
+    );
     announce(`The agent asks whether it may call ${name}.\n`);
   }
 
@@ -131,7 +174,9 @@ export class Turn {
     this.clock.stop(known.clock.now());
   }
 
-  offer(...buttons) { this.buttons.replaceChildren(...buttons); }
+  offer(...buttons) {
+    this.buttons.replaceChildren(...buttons);
+  }
 
   #sum() {
     const parts = [];
@@ -140,7 +185,7 @@ export class Turn {
     if (this.run) parts.push(`run ${this.run}`);
     this.foot.replaceChildren(...parts.map((part) => el("span", { text: part })));
     const text = () => this.branch.wholeText;
-    if (text()) this.foot.append(el("span", { class: "grow" }), copyButton(text));
+    if (text()) this.foot.append(span("grow"), copyButton(text));
     this.foot.hidden = !this.foot.childElementCount;
   }
 }
@@ -166,7 +211,12 @@ export function turnsOf(events, agent) {
     } else if (type === "tool_call" || type === "delegation_request") {
       const isTool = type === "tool_call";
       const target = isTool ? content.tool : content.tool.replace(/^delegate_to_/, "");
-      const call = turn.branch.call({ action: isTool ? "tool_call" : "delegate", target, call_id: content.call_id, status: "started" });
+      const call = turn.branch.call({
+        action: isTool ? "tool_call" : "delegate",
+        target,
+        call_id: content.call_id,
+        status: "started",
+      });
       call.place(at - began);
       call.fill({ args: content.arguments });
     } else if (type === "tool_result" || type === "delegation_response") {

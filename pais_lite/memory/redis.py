@@ -33,6 +33,7 @@ from pais_lite.memory.redis_commands import (
     conversation_before,
     decode_events,
     microseconds,
+    scored,
     translated,
     unavailable,
     window_for,
@@ -297,7 +298,7 @@ class RedisMemory(Memory):
                 *("LIMIT", offset, _SESSIONS_AT_ONCE),
                 idempotent=True,
             )
-            found = _scored(reply)
+            found = scored(reply)
             # Of those with the very score of the cursor, the ones up to its session have been told already.
             batch = [entry for entry in found if before is None or (entry[1], entry[0]) < before]
             if batch:
@@ -315,13 +316,6 @@ def _position_of(cursor: str) -> tuple[int, str]:
 
 def _of_types(events: list[MemoryEvent], event_types: Collection[str] | None) -> list[MemoryEvent]:
     return events if event_types is None else [event for event in events if event.event_type in event_types]
-
-
-def _scored(reply: Reply) -> list[tuple[str, int]]:
-    """Read members with scores: pairs in RESP3, a flat list of bulk strings in RESP2."""
-    if reply and not isinstance(reply[0], list):
-        reply = list(zip(reply[::2], reply[1::2], strict=True))
-    return [(_text(member), int(float(score))) for member, score in reply]
 
 
 def _text(reply: Reply) -> str:

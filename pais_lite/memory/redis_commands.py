@@ -16,6 +16,7 @@ __all__ = [
     "conversation_before",
     "decode_events",
     "microseconds",
+    "scored",
     "translated",
     "unavailable",
     "window_for",
@@ -100,6 +101,13 @@ def decode_events(reply: Reply) -> list[MemoryEvent]:
         event = MemoryEvent.from_dict(load_json(text))
         events.setdefault(event.event_id, event)
     return list(events.values())
+
+
+def scored(reply: Reply) -> list[tuple[str, int]]:
+    """Read members with scores: pairs in RESP3, a flat list of bulk strings in RESP2."""
+    if reply and not isinstance(reply[0], list):
+        reply = list(zip(reply[::2], reply[1::2], strict=True))
+    return [(bytes(member).decode(), int(float(score))) for member, score in reply]
 
 
 def microseconds(moment: datetime) -> int:

@@ -23,6 +23,7 @@ __all__ = [
     "NewRun",
     "Once",
     "RunPage",
+    "RunProtocol",
     "RunRecord",
     "RunStatus",
     "Runs",
@@ -31,6 +32,7 @@ __all__ = [
     "status_of",
 ]
 
+RunProtocol = Literal["chat", "responses", "a2a"]
 RunStatus = Literal["queued", "in_progress", "completed", "failed", "cancelled", "incomplete"]
 TERMINAL_STATUSES: frozenset[RunStatus] = frozenset({"completed", "failed", "cancelled", "incomplete"})
 

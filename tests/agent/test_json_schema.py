@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from pais_lite.agent.json_schema import JsonSchema, UnusableSchema
+from pais_lite.agent.json_schema import JsonSchema, UnusableSchema, check_shape
 
 PERSON: dict[str, Any] = {
     "type": "object",
@@ -141,3 +141,27 @@ def test_small_schema_that_is_huge_when_it_is_written_out() -> None:
 def test_pattern_that_would_keep_other_engines_busy_for_years() -> None:
     read = JsonSchema({"pattern": "^(a+)+$"})
     assert read.maybe_violation("a" * 50_000 + "b") == "$: does not match the pattern"
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        {"items": [{"type": "string"}], "additionalItems": False},
+        {"$ref": "#"},
+        {"$ref": "https://example.com/schema", "definitions": {"a": {}}},
+        {"pattern": "(?=a)", "x-extension": [1]},
+        {"properties": None, "items": None},
+        {"$defs": {"a": {"items": {"$ref": "#/$defs/a"}}}},
+    ],
+)
+def test_tools_may_have_schemas_that_answers_may_not(schema: Any) -> None:
+    check_shape(schema)
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [1, {"properties": {"a": 1}}, {"items": [1]}, {"type": 1}, {"required": {}}, {"anyOf": {}}, {"$ref": {}}],
+)
+def test_tools_have_schemas(schema: Any) -> None:
+    with pytest.raises(UnusableSchema):
+        check_shape(schema)

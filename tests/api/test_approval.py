@@ -7,7 +7,8 @@ from typing import Any
 
 import anyio
 import pytest
-from pydantic_ai import Agent, ApprovalRequired, RunContext
+from pydantic_ai import Agent, ApprovalRequired, DeferredToolRequests, DeferredToolResults, RunContext
+from pydantic_ai.capabilities import HandleDeferredToolCalls
 from pydantic_ai.toolsets import ApprovalRequiredToolset, FunctionToolset
 
 from pais_lite import AgentServer, serve
@@ -283,3 +284,26 @@ async def test_a_toolset_may_ask_for_approval_of_its_tools() -> None:
     waiting = await asked_for(server)
     assert message_of(await post(server, [result(waiting, YES)]))["content"] == "Done."
     assert ran == [7]
+
+
+async def test_an_agent_may_have_somebody_of_its_own_who_decides() -> None:
+    ran: list[int] = []
+
+    async def decide(ctx: RunContext[Any], requests: DeferredToolRequests) -> DeferredToolResults:
+        return requests.build_results(approve_all=True)
+
+    agent = Agent("test", name="clerk", capabilities=[HandleDeferredToolCalls(decide)])
+
+    @agent.tool_plain(requires_approval=True)
+    def burn(number: int) -> str:
+        ran.append(number)
+        return f"{number} is ashes"
+
+    server = serve(agent, debug_mock_responses=[BURN, "Done."])
+    answer = await post(server, [user("Burn 7.")], stream=True)
+    assert answer.text() == "Done."
+    assert ran == [7]
+    steps = [chunk["progress"]["status"] for chunk in answer.chunks() if "progress" in chunk]
+    assert steps == ["started", "completed"]
+    kinds = [event["event_type"] for event in await events_of(server, "s")]
+    assert kinds == ["user_message", "tool_call", "tool_result", "agent_response"]

@@ -523,6 +523,10 @@ async def test_a_required_call_is_the_clients_in_the_last_step() -> None:
             {"tools": [{"type": "function", "function": {"name": "x", "parameters": {"properties": []}}}]},
             "tools",
         ),
+        (
+            {"tools": [{"type": "function", "function": {"name": "x", "parameters": {"required": {}}}}]},
+            "tools",
+        ),
         ({"tools": [{"type": "function", "function": {"name": "x", "description": 1}}]}, "tools"),
         ({"tools": [{"type": "function", "function": {"name": "x", "strict": "yes"}}]}, "tools"),
         ({"tool_choice": "always"}, "tool_choice"),

@@ -15,6 +15,7 @@ from pais_lite import AgentServer, serve
 from tests.api.test_client_tools import CHAT, CLOCK, error_of, message_of, post, result, user
 from tests.support.agents import call
 from tests.support.asgi import Answer, ask, chat
+from tests.support.endpoint import ModelCall, model_endpoint
 
 pytestmark = pytest.mark.anyio
 
@@ -135,6 +136,28 @@ async def test_other_models_are_told_it_in_words() -> None:
     assert json.loads(message_of(answer)["content"]) == ADA
     assert asked[0].model_request_parameters.output_mode == "prompted"
     assert '"age"' in (asked[0].instructions or "")
+
+
+async def say_ada(request: ModelCall) -> None:
+    await request.complete(json.dumps(ADA))
+
+
+async def test_what_an_endpoint_is_asked_for() -> None:
+    loose = {"type": "object", "properties": {"name": {"type": "string"}}}
+    async with model_endpoint(say_ada) as endpoint:
+        server = serve(Agent(name="clerk"), model_api_url=endpoint.url, model_name="m")
+        async with server.lifespan():
+            for form in ({"type": "json_object"}, json_schema(loose), json_schema(SCHEMA, strict=True)):
+                answer = await ask_for(server, form)
+                assert json.loads(message_of(answer)["content"]) == ADA
+    any_object, loosely, strictly = (request.body for request in endpoint.calls)
+    assert any_object["response_format"] == {"type": "json_object"}
+    # An object of any kind, and not one without entries.
+    assert '"additionalProperties": true' in any_object["messages"][0]["content"]
+    sent = loosely["response_format"]["json_schema"]
+    assert (sent["schema"], sent["strict"]) == (loose, False)
+    sent = strictly["response_format"]["json_schema"]
+    assert (sent["name"], sent["schema"], sent["strict"]) == ("person", SCHEMA, True)
 
 
 async def test_tools_of_the_client_and_a_form_of_the_answer_go_together() -> None:

@@ -377,3 +377,16 @@ async def test_two_agents_behind_one_door() -> None:
     assert (await post(server, model="three")).status == 404
     assert (await ask(server, "DELETE", f"{RESPONSES}/{run_id}")).status == 200
     assert (await get(server, run_id)).status == 404
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_error_of_the_agent_names_the_field_of_this_protocol(quick: Teller, stream: bool) -> None:
+    server = quick.server()
+    output = {"type": "function_call_output", "call_id": "nobody's", "output": "shown"}
+    refused = await post(server, [output], conversation="s", stream=stream)
+    error = refused.json()["error"]
+
+    assert (refused.status, error["param"], error["code"]) == (400, "input", "unknown_tool_call")
+    assert error["message"].startswith("input: no call")
+    stored = (await get(server, refused.headers["x-run-id"])).json()
+    assert stored["error"]["message"] == error["message"]

@@ -166,6 +166,29 @@ def test_form_of_the_answer() -> None:
     assert read(text={"format": {"type": "text"}}).run.output is None
 
 
+def test_large_data_is_not_kept_with_the_run() -> None:
+    large = "A" * 8000
+    asked = read(
+        [
+            user(
+                {"type": "input_image", "image_url": f"data:image/png;base64,{large}", "detail": "low"},
+                {"type": "input_image", "image_url": "data:image/png;base64,AAAA"},
+                {"type": "input_file", "file_data": large, "filename": "a.pdf"},
+                {"type": "input_audio", "input_audio": {"data": large, "format": "wav"}},
+            )
+        ]
+    )
+
+    image, small, file, audio = asked.details["input"][0]["content"]
+    assert image == {"type": "input_image", "image_url": "data:image/png;base64,", "detail": "low"}
+    assert small["image_url"] == "data:image/png;base64,AAAA"
+    assert (file["file_data"], file["filename"]) == ("", "a.pdf")
+    assert audio["input_audio"] == {"data": "", "format": "wav"}
+    (sent, *_) = asked.run.prompt
+    assert isinstance(sent, BinaryContent)
+    assert len(sent.data) == 6000
+
+
 def test_background_is_streamed_for_those_who_look_at_it() -> None:
     assert read(background=True).run.stream
     assert not read(background=True).stream

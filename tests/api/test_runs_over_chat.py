@@ -10,6 +10,7 @@ from pydantic_ai.messages import ModelMessage, ModelResponse, TextPart
 from pydantic_ai.models.function import AgentInfo, FunctionModel
 
 from pais_lite import AgentServer, serve
+from pais_lite.agent.event_log import MAX_LAG_EVENTS
 from tests.support.asgi import Exchange, ask, chat, exchange, make_scope
 
 pytestmark = pytest.mark.anyio
@@ -208,3 +209,16 @@ async def test_turn_whose_client_gives_up_waiting_leaves_no_trace_in_the_session
         await first.until("[DONE]")
     await settled(server)
     assert await contents(server, "s") == ["hi", "first 0 second"]
+
+
+async def test_plain_answer_holds_up_no_run_that_has_much_to_tell() -> None:
+    agent = Agent("test")
+
+    @agent.tool_plain
+    def count(number: int) -> int:
+        return number
+
+    calls = [{"name": "count", "arguments": {"number": number}} for number in range(MAX_LAG_EVENTS)]
+    server = serve(agent, debug_mock_responses=[{"tool_calls": calls}, "done"])
+    answer = await ask(server, "POST", CHAT, chat())
+    assert (answer.status, answer.json()["choices"][0]["message"]["content"]) == (200, "done")

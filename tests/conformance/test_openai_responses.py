@@ -12,6 +12,7 @@ from openai.types.responses import FunctionToolParam, Response, ResponseStreamEv
 from pydantic import BaseModel
 
 from tests.conformance.repertoire import (
+    ASK_BAKER,
     BREAK_OFF,
     BURN,
     CANCEL,
@@ -150,6 +151,22 @@ def test_stream_of_an_agent_with_tools(client: OpenAI) -> None:
         "started",
         "completed",
     ]
+
+
+def test_stream_of_an_agent_that_delegates(client: OpenAI) -> None:
+    events = stream(client, ASK_BAKER)
+
+    call, _ = final_of(events).output
+    assert call.type == "mcp_call"
+    assert (call.server_label, call.name, call.status) == ("delegation", "baker", "completed")
+    assert final_of(events).output_text == f"The baker says: {call.output}"
+    # What the baker says comes along while it is said, in events that only those look into who know of it.
+    steps = [event.model_extra["progress"] for event in events if event.model_extra]
+    assert "".join(step.get("delta", "") for step in steps) == call.output
+    assert {event.type for event in events if event.model_extra} == {
+        "response.mcp_call.in_progress",
+        "response.mcp_call.completed",
+    }
 
 
 def test_stream_with_thoughts(client: OpenAI) -> None:

@@ -71,6 +71,8 @@ def test_connection_dropped_at_every_event_in_turn_and_resumed_on_the_other_repl
     with one.responses.create(**ask) as events:
         count = len(list(events))
 
+    run_id = ""
+    heard: list[dict[str, Any]] = []
     for number in range(count - 1):
         with one.responses.create(**ask, extra_headers=GOES_ON) as events:
             heard = [next(events).to_dict() for _ in range(number + 1)]
@@ -80,9 +82,9 @@ def test_connection_dropped_at_every_event_in_turn_and_resumed_on_the_other_repl
         assert [event["sequence_number"] for event in heard] == list(range(len(heard)))
         text = "".join(event["delta"] for event in heard if event["type"] == "response.output_text.delta")
         assert text == FOUND
-        # Whoever reads it all, on either replica, is told the same.
-        assert dumped(one.responses.retrieve(run_id, stream=True)) == heard
-        assert other.responses.retrieve(run_id).to_dict() == heard[-1]["response"]
+    # Whoever reads it all, on either replica, is told the same.
+    assert dumped(one.responses.retrieve(run_id, stream=True)) == heard
+    assert other.responses.retrieve(run_id).to_dict() == heard[-1]["response"]
 
 
 def test_both_replicas_read_along_while_it_is_said(pair: tuple[OpenAI, OpenAI]) -> None:

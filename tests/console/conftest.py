@@ -21,6 +21,7 @@ _BROWSERS = ("chromium", "chromium-browser", "google-chrome-stable", "google-chr
 _FLAGS = [
     "--no-sandbox",
     "--disable-gpu",
+    "--disable-dev-shm-usage",  # 64 MB of it is what containers have
     "--disable-quic",
     "--no-first-run",
     "--disable-background-networking",
@@ -148,7 +149,7 @@ def clerk() -> PydanticAgent[Any, Any]:
         """Look a word up in the archive.
 
         Args:
-            word: What to look for.
+            word: What to look for: one word, in the singular, as it is written on the drawers, in small letters.
             times: How often to look.
         """
         return f"{word} is in drawer {times}."

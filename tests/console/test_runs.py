@@ -95,7 +95,6 @@ def test_agent_asks_before_it_does_what_needs_approval(browsing: Browsing) -> No
         asked = page.locator(".approval")
         assert "shred" in asked.inner_text()
         assert json.loads(asked.locator(".payload").inner_text()) == {"file": "taxes"}
-        visit.picture("console-approval")
         # It is still asked for after a reload.
         page.reload()
         visit.until("asking")

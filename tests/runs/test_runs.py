@@ -20,7 +20,18 @@ from pais_lite.errors import (
 from pais_lite.events import Failed, Finished, TextDelta
 from pais_lite.runs.codec import encode_events
 from pais_lite.runs.redis import log_writer
-from tests.support.replicas import TIMEOUT, Replicas, end, new_run, nothing, read, replicas, start, told
+from tests.support.replicas import (
+    TIMEOUT,
+    Replicas,
+    end,
+    finish,
+    new_run,
+    nothing,
+    read,
+    replicas,
+    start,
+    told,
+)
 from tests.support.sockets import until
 from tests.support.valkey import ValkeyServer
 
@@ -204,9 +215,7 @@ async def test_runs_are_listed_page_by_page_the_latest_first(pair: Replicas) -> 
     ids = []
     for number in range(5):
         new = new_run(session=f"s{number % 2}", protocol="a2a" if number < 3 else "responses")
-        await end(await start(pair.one, new))
-        # A run is put away in the moment after its end.
-        await anyio.wait_all_tasks_blocked()
+        await finish(pair.one, new)
         ids.append(new.run_id)
     lasting = new_run("wait forever", session="other")
     await start(pair.one, lasting)
@@ -234,6 +243,16 @@ async def test_runs_are_listed_page_by_page_the_latest_first(pair: Replicas) -> 
     for foreign in ("", "x", "~", "2026~a~b"):
         with pytest.raises(InvalidRequest, match="cursor"):
             await pair.two.list("user", cursor=foreign)
+
+
+@pytest.mark.parametrize("run_id", ["resp_unknown", "", "\ud83d", "a:b", "x" * 10_000, "a\r\nb"])
+async def test_what_is_no_run_is_not_found(pair: Replicas, run_id: str) -> None:
+    for call in (pair.one.get, pair.one.follow, pair.one.cancel):
+        with pytest.raises(NotFound):
+            await call(run_id, "user")
+    with pytest.raises(NotFound):
+        await pair.one.amend(run_id, "user", {"a": 1})
+    assert not await pair.one.delete(run_id, "user")
 
 
 async def test_owners_never_see_each_others_runs(pair: Replicas) -> None:

@@ -147,6 +147,14 @@ async def end(run: FollowedRun) -> Finished | Failed:
         return await run.ending()
 
 
+async def finish(runs: Runs, new: NewRun) -> None:
+    """Start a run, and wait until it has ended and been put away."""
+    away = anyio.Event()
+    await runs.start(new, on_start=nothing, on_end=away.set)
+    with anyio.fail_after(TIMEOUT):
+        await away.wait()
+
+
 async def told(runs: Runs, run_id: str, owner: str = "user") -> bytes:
     """Return all that a run says, as it is stored."""
     run = await runs.follow(run_id, owner)

@@ -20,6 +20,7 @@ from pais_lite.agent import Agent
 from pais_lite.errors import ModelUnavailable
 from pais_lite.telemetry import Telemetry
 from tests.support.asgi import ask, chat, exchange, make_scope
+from tests.support.sockets import until
 
 pytestmark = pytest.mark.anyio
 
@@ -255,6 +256,32 @@ async def test_a_span_lasts_as_long_as_its_stream(seen: Seen) -> None:
             await talk.ended.wait()
     assert seen.span.name == "server-run"
     assert seen.points()["http.server.active_requests"][1].value == 0
+
+
+async def test_a_span_lasts_as_long_as_a_run_in_the_background(seen: Seen) -> None:
+    agent = PydanticAgent[Any, Any]()
+    may_end = anyio.Event()
+
+    @agent.tool_plain
+    async def work() -> str:
+        await may_end.wait()
+        return "done"
+
+    server = serving(seen, agent, {"tool_calls": [{"name": "work", "arguments": {}}]}, "Done.")
+    scope = make_scope("POST", "/v1/responses", {"content-type": "application/json"})
+    with anyio.fail_after(10):
+        async with exchange(server, scope) as talk:
+            talk.send_body(b'{"background": true, "input": "hi"}')
+            await talk.ended.wait()
+            assert talk.answer.json()["status"] == "queued"
+            await anyio.wait_all_tasks_blocked()
+            assert not seen.spans.get_finished_spans()
+            may_end.set()
+            await until(seen.spans.get_finished_spans)
+    attributes = seen.attributes()
+    assert attributes["http.route"] == "/v1/responses"
+    assert attributes["gen_ai.usage.output_tokens"] > 0
+    assert seen.span.status.status_code is not StatusCode.ERROR
 
 
 async def test_the_span_of_a_host_that_has_read_the_headers_is_the_parent(seen: Seen) -> None:

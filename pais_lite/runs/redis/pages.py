@@ -1,15 +1,18 @@
 """Pages of an owner's runs."""
 
-from pais_lite.memory.redis_commands import microseconds
+from typing import get_args
+
+from pais_lite.memory.redis_commands import microseconds, scored
 from pais_lite.resp import Command
-from pais_lite.runs.base import RunPage, RunRecord
+from pais_lite.runs.base import RunPage, RunProtocol, RunRecord
 from pais_lite.runs.listing import RunFilter, cursor_after, position_of, read_cursor
-from pais_lite.runs.redis.store import RunStore, text
+from pais_lite.runs.redis.store import RunStore
 
 __all__ = ["read_page"]
 
 # Records that are read in one round trip.
 _RECORDS_AT_ONCE = 100
+_PROTOCOLS: tuple[str, ...] = get_args(RunProtocol)
 
 
 async def read_page(
@@ -22,8 +25,13 @@ async def read_page(
     """
     after = None if cursor is None else read_cursor(cursor)
     lowest = "-inf" if wanted.updated_after is None else microseconds(wanted.updated_after)
-    [names] = await store.pipeline([("ZREVRANGEBYSCORE", store.index_key(owner), "+inf", lowest)])
-    ids = [text(name) for name in names]
+    protocols = _PROTOCOLS if wanted.protocol is None else [wanted.protocol]
+    indexes: list[Command] = [
+        ("ZREVRANGEBYSCORE", store.index_key(owner, protocol), "+inf", lowest, "WITHSCORES")
+        for protocol in protocols
+    ]
+    found = [entry for reply in await store.pipeline(indexes) for entry in scored(reply)]
+    ids = [name for name, _ in sorted(found, key=lambda entry: (entry[1], entry[0]), reverse=True)]
     page: list[RunRecord] = []
     total, has_more = 0, False
     for place in range(0, len(ids), _RECORDS_AT_ONCE):

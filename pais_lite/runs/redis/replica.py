@@ -124,6 +124,8 @@ class Replica:
                     reached, pause = monotonic(), _FIRST_PAUSE
                     continue
                 except RespError as exc:
+                    # It is nearly always waiting for the server, so it knows first.
+                    self._store.note_failure()
                     if pause == _FIRST_PAUSE:
                         _log.warning("mail and logs of runs cannot be read at the moment: %r", exc)
                 except Exception:  # noqa: BLE001 - one entry that cannot be read must not silence the others

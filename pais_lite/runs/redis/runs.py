@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import re
 from collections.abc import Callable, Collection, Mapping
 from contextvars import Context
 from dataclasses import dataclass, field
@@ -11,7 +12,7 @@ from typing import Any, cast
 import anyio
 
 from pais_lite.agent import Agent
-from pais_lite.errors import MemoryUnavailable, NotFound, PaisError, RunCancelled
+from pais_lite.errors import MemoryUnavailable, NotFound, PaisError, RunCancelled, RunLost
 from pais_lite.events import Failed, Finished
 from pais_lite.memory import RedisMemory
 from pais_lite.memory.redis_commands import translated, unavailable
@@ -49,6 +50,9 @@ _CLAIM_PAUSE = 0.05
 _CANCEL_SECONDS = 30.0
 # How long leaving may take, for each of its steps, when the server is away.
 _LAST_TRY_SECONDS = 3.0
+
+# What may be asked for at all: anything else is no id of ours, and perhaps no text that has bytes.
+_RUN_ID = re.compile(r"[\x21-\x7e]{1,200}")
 
 _Place = tuple[str, str]
 
@@ -190,6 +194,8 @@ class RedisRuns(Runs):
     async def get(self, run_id: str, owner: str) -> RunRecord:
         """Return what is known of a run."""
         place = (owner, run_id)
+        if not _RUN_ID.fullmatch(run_id):
+            raise NotFound("there is no such run")
         entry = self._under_way.get(place)
         if entry is not None and entry.turn.state == "new":
             return entry.record(self._agent.name)
@@ -313,7 +319,7 @@ class RedisRuns(Runs):
             if entry.turn.state == "new":
                 # They go along when it is made known.
                 await entry.turn.has_registered.wait()
-        if not details:
+        if not details or not _RUN_ID.fullmatch(run_id):
             return await self.get(run_id, owner)
         fields = self._store.detail_fields(details)
         async with translated():
@@ -406,9 +412,8 @@ class RedisRuns(Runs):
         reply = await store.run_script(BEAT, [f"{store.prefix}replicas"], *keys)
         states = [(text(status), ending) for status, ending in zip(reply[::2], reply[1::2], strict=True)]
         for entry, (status, ending) in zip(own, states, strict=False):
-            if status in TERMINAL_STATUSES and entry.turn.state == "registered" and ending:
+            if status == "failed" and isinstance(error := _error_in(text(ending)), RunLost):
                 # The others took this replica for dead, and nothing that the run still does counts.
-                error = _error_in(text(ending))
                 entry.run.cancel(error)
         for log, (status, ending) in zip(logs, states[len(own) :], strict=True):
             # What the stream still holds comes first, and its last event is nearly always the end.

@@ -5,7 +5,8 @@ The keys of an agent, all in one slot, after the prefix `pais:{agent}:`
 - `run:<owner>:<run>`: a hash, what is known of a run; `d:<name>` are its details
 - `log:<owner>:<run>`: a stream of what the run said. An entry holds some events, and its id is the number of the event
   after its last, so that an entry which is sent again is refused by its id.
-- `runs:<owner>`: a sorted set of the owner's runs, by the microsecond of their last change
+- `runs:<owner>:<protocol>`: a sorted set of the owner's latest runs, by the microsecond of their last change; one for each
+  protocol, so that the many of one leave room for those of another
 - `turns:<owner>:<session>`: a list of those who want to work on a session, `<replica>:<run>`; the first one does
 - `once:<owner>:<key>`: which run an `Idempotency-Key` belongs to
 - `replica:<id>`: there while the replica lives; `replicas`: all by their last sign of life; `owned:<id>`: the runs,
@@ -34,6 +35,8 @@ __all__ = [
 
 # A replica that has given no sign of life for so long is dead. One that lives gives three within this time.
 EXPIRY_SECONDS = 9
+# How many runs of one owner and protocol a listing shows; earlier ones are found by their ids.
+_MOST_LISTED = 10_000
 
 # Every script has the same first arguments.
 _COMMON = """
@@ -83,11 +86,22 @@ local function wake(ticket)
   mail(replica, 'kind', 'turn', 'run', run)
 end
 
-local function finish(owner, run, status, ending)
+local function index_of(owner, record)
+  return prefix .. 'runs:' .. owner .. ':' .. (redis.call('HGET', record, 'protocol') or '')
+end
+
+-- Notes that a run has changed, with its new fields.
+local function touch(owner, run, ...)
   local record, moment = prefix .. 'run:' .. owner .. ':' .. run, now()
-  redis.call('HSET', record, 'status', status, 'ending', ending, 'updated_at', moment)
-  redis.call('EXPIRE', record, ttl)
-  redis.call('ZADD', prefix .. 'runs:' .. owner, moment, run)
+  local index = index_of(owner, record)
+  redis.call('HSET', record, 'updated_at', moment, ...)
+  redis.call('ZADD', index, moment, run)
+  redis.call('EXPIRE', index, horizon)
+end
+
+local function finish(owner, run, status, ending)
+  touch(owner, run, 'status', status, 'ending', ending)
+  redis.call('EXPIRE', prefix .. 'run:' .. owner .. ':' .. run, ttl)
 end
 
 local lose
@@ -123,7 +137,8 @@ end
 
 -- Ends a run whose replica will not, unless it has ended.
 lose = function(replica, owner, run)
-  local known = redis.call('HMGET', prefix .. 'run:' .. owner .. ':' .. run, 'replica', 'status', 'session')
+  local record = prefix .. 'run:' .. owner .. ':' .. run
+  local known = redis.call('HMGET', record, 'replica', 'status', 'session', 'once')
   if known[1] ~= replica or final[known[2]] then
     return
   end
@@ -133,6 +148,10 @@ lose = function(replica, owner, run)
   redis.call('XADD', log, string.format('%d-1', number + 1), 'events', '[' .. lost .. ']')
   redis.call('EXPIRE', log, ttl)
   finish(owner, run, 'failed', lost)
+  if known[4] then
+    -- As long as the run: of no use beyond.
+    redis.call('EXPIRE', known[4], ttl)
+  end
   leave(prefix .. 'turns:' .. owner .. ':' .. known[3], owner, replica .. ':' .. run)
 end
 
@@ -174,7 +193,7 @@ local owner, run, policy, once, claim = take(), take(), take(), take(), take()
 local ticket = me .. ':' .. run
 local status = redis.call('HGET', record, 'status')
 if final[status] then
-  return {'over'}
+  return {'over', redis.call('HGET', record, 'ending')}
 end
 if once ~= '' then
   local claimed = redis.call('GET', once)
@@ -203,7 +222,7 @@ end
 local first, count = take_list()
 if not status then
   redis.call('HSET', record, unpack(ARGV, first, first + count - 1))
-  local owned, index = prefix .. 'owned:' .. me, prefix .. 'runs:' .. owner
+  local owned = prefix .. 'owned:' .. me
   redis.call('SADD', owned, owner .. ':' .. run)
   redis.call('EXPIRE', owned, horizon)
   if once ~= '' then
@@ -211,11 +230,8 @@ if not status then
   end
 end
 if status ~= new_status then
-  local moment, index = now(), prefix .. 'runs:' .. owner
-  redis.call('HSET', record, 'status', new_status, 'updated_at', moment)
+  touch(owner, run, 'status', new_status)
   redis.call('EXPIRE', record, horizon)
-  redis.call('ZADD', index, moment, run)
-  redis.call('EXPIRE', index, horizon)
   sign_of_life()
 end
 if new_status == 'queued' then
@@ -275,7 +291,6 @@ if tonumber(ARGV[place]) > 0 then
   end
 end
 run_commands()
-local index = prefix .. 'runs:' .. owner
 if keeps == '1' then
   if not known[1] then
     redis.call('HSET', record, unpack(ARGV, first, first + count - 1))
@@ -283,14 +298,15 @@ if keeps == '1' then
   write_log(log, ttl)
   redis.call('HSET', record, 'closer', closer)
   finish(owner, run, status, ending)
-  redis.call('EXPIRE', index, horizon)
+  local index = index_of(owner, record)
   redis.call('ZREMRANGEBYSCORE', index, '-inf', string.format('(%d', now() - horizon * 1000000))
+  redis.call('ZREMRANGEBYRANK', index, 0, -MOST_LISTED - 1)
 else
   -- Who follows it from elsewhere reads its end first.
   write_log(log, 60)
   redis.call('EXPIRE', log, 60)
+  redis.call('ZREM', index_of(owner, record), run)
   redis.call('DEL', record)
-  redis.call('ZREM', index, run)
 end
 if once ~= '' and redis.call('GET', once) == claim then
   if keeps_claim == '1' then
@@ -304,7 +320,7 @@ if policy ~= 'allow' then
   leave(turns, owner, ticket)
 end
 return {'done'}
-"""
+""".replace("MOST_LISTED", str(_MOST_LISTED))
 
 _LOOK = """
 local record = KEYS[1]
@@ -361,9 +377,7 @@ local record, owner, run = KEYS[1], take(), take()
 if redis.call('EXISTS', record) == 0 then
   return {}
 end
-local moment = now()
-redis.call('HSET', record, 'updated_at', moment, unpack(ARGV, place))
-redis.call('ZADD', prefix .. 'runs:' .. owner, moment, run)
+touch(owner, run, unpack(ARGV, place))
 return redis.call('HGETALL', record)
 """
 
@@ -376,7 +390,7 @@ if once then
     redis.call('DEL', once)
   end
 end
-redis.call('ZREM', prefix .. 'runs:' .. owner, run)
+redis.call('ZREM', index_of(owner, record), run)
 redis.call('EXPIRE', log, 60)
 return redis.call('DEL', record)
 """

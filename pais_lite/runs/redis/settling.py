@@ -9,7 +9,6 @@ from time import monotonic
 
 import anyio
 
-from pais_lite.errors import PaisError
 from pais_lite.events import Failed
 from pais_lite.memory import MemoryEvent
 from pais_lite.resp import RespError
@@ -85,8 +84,8 @@ class Settling:
                         # The others would meet the same.
                         break
                     self._give_up(end.turn)
-                except PaisError as exc:
-                    _log.warning("the end of run %s is not wanted: %r", place[1], exc)
+                except Exception as exc:  # noqa: BLE001 - one that cannot be stored must not keep the others from it
+                    _log.warning("the end of run %s cannot be stored: %r", place[1], exc)
                 self.drop(place)
             else:
                 continue

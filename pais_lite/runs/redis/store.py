@@ -58,9 +58,9 @@ class RunStore:
         """Return the stream of what a run said."""
         return f"{self.prefix}log:{owner}:{run_id}"
 
-    def index_key(self, owner: str) -> str:
-        """Return the sorted set of an owner's runs."""
-        return f"{self.prefix}runs:{owner}"
+    def index_key(self, owner: str, protocol: str) -> str:
+        """Return the sorted set of an owner's runs that began in a protocol."""
+        return f"{self.prefix}runs:{owner}:{protocol}"
 
     def turns_key(self, owner: str, session_id: str) -> str:
         """Return the list of those who want to work on a session."""
@@ -109,8 +109,12 @@ class RunStore:
         except ServerError:
             raise
         except RespError:
-            self._last_failure = monotonic()
+            self.note_failure()
             raise
+
+    def note_failure(self) -> None:
+        """Remember that the server could not be reached just now."""
+        self._last_failure = monotonic()
 
     async def pipeline(self, commands: Sequence[Command]) -> list[Reply]:
         """Run commands that may run twice, in one round trip. Raises `MemoryUnavailable`."""

@@ -230,7 +230,8 @@ class RedisTurn(Turn):
             case b"claimed":
                 raise Conflict("another request with this Idempotency-Key came before", code="conflict")
             case _:
-                raise Conflict("the run had ended before it began", code="conflict")
+                # Given up while it waited.
+                raise _error_of(replies[0])
 
     def _register(self, refusal: Exception | None = None) -> None:
         if refusal is None:
@@ -259,4 +260,4 @@ class RedisTurn(Turn):
 
 def _error_of(ending: bytes) -> PaisError:
     event = decode_event(ending)
-    return event.error if isinstance(event, Failed) else MemoryUnavailable("the run had ended already")
+    return event.error if isinstance(event, Failed) else Conflict("the run had ended already")

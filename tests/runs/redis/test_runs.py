@@ -12,6 +12,7 @@ from pais_lite import AgentServer, serve
 from pais_lite.errors import Conflict, MemoryUnavailable, RunCancelled, RunLost
 from pais_lite.events import Failed, Finished, TextDelta
 from pais_lite.runs.codec import encode_events
+from pais_lite.runs.redis import followers, log_writer, replica
 from pais_lite.runs.redis.scripts import APPEND, BEAT, CLAIM, CLOSE, LOG, OPEN
 from tests.support.asgi import ask, chat
 from tests.support.replicas import TIMEOUT, Replicas, end, new_run, nothing, read, replicas, start, told
@@ -146,6 +147,51 @@ async def test_a_run_is_fenced_once_the_others_took_it_for_dead(valkey: ValkeySe
     assert [event.content for event in events] == ["wait a", "wait b", "before after"]
     assert await told(pair.one, first.run_id) == await told(pair.two, first.run_id)
     assert (await pair.one.get(first.run_id, "user")).ending is not None
+
+
+async def test_followers_of_a_replica_that_gives_no_sign_of_life_hear_that_their_run_is_lost(
+    valkey: ValkeyServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(replica, "_BEAT_SECONDS", 0.1)
+    async with replicas(valkey) as pair:
+        new, waiting = new_run("wait a", key="k"), new_run("wait b")
+        run = await start(pair.one, new)
+        await pair.model.called("wait a")
+        queued = await start(pair.one, waiting)
+        await pair.one.registered(waiting.run_id, "user")
+        followed = [await pair.two.follow(each.run_id, "user") for each in (new, waiting)]
+        # It falls silent, and time goes by.
+        monkeypatch.setattr(pair.one._replica, "_on_beat", anyio.lowlevel.checkpoint)  # type: ignore[attr-defined]
+        silent = pair.one._store.replica  # type: ignore[attr-defined]
+        valkey.ask("DEL", f"pais:{{obedient}}:replica:{silent}")
+        valkey.ask("ZADD", "pais:{obedient}:replicas", "1", silent)
+        for follower in followed:
+            ending = (await read(follower))[-1]
+            assert isinstance(ending, Failed)
+            assert type(ending.error) is RunLost
+        # Nothing of them is left in the way of the next turn.
+        assert isinstance(await end(await start(pair.two, new_run())), Finished)
+        assert int(valkey.ask("TTL", "pais:{obedient}:once:user:k")[1:]) <= 3600
+        pair.model.gates["a"].set()
+        assert type(getattr(await end(run), "error", None)) is RunLost
+        assert type(getattr(await end(queued), "error", None)) is RunLost
+        assert pair.model.calls == ["wait a", "say hello there"]
+
+
+async def test_a_long_log_is_read_some_entries_at_a_time(
+    valkey: ValkeyServer, pair: Replicas, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(log_writer, "WRITE_SECONDS", 0.02)
+    for module in (followers, replica):
+        monkeypatch.setattr(module, "ENTRIES_AT_ONCE", 2)
+    new = new_run("long 20")
+    run = await start(pair.one, new)
+    await pair.one.registered(new.run_id, "user")
+    live = await pair.two.follow(new.run_id, "user")
+    said = encode_events(await read(run))
+    assert encode_events(await read(live)) == said
+    assert int(valkey.ask("XLEN", f"pais:{{obedient}}:log:user:{new.run_id}")[1:]) > 4
+    assert await told(pair.two, new.run_id) == said
 
 
 async def test_who_lost_its_session_with_the_servers_data_does_not_write_over_another(
