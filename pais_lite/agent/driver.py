@@ -267,7 +267,7 @@ class RunDriver:
             capabilities = [called]
         return self._agent.iter(
             start.prompt,
-            output_type=self._outputs.for_run(request.output, self._model),
+            output_type=self._outputs.for_run(request.output, self._model, more_tools=bool(toolsets)),
             message_history=list(start.history),
             deferred_tool_results=start.results,
             model=self._model,

@@ -140,6 +140,8 @@ class Run:
             self._end(self._cancelled())
         for callback in self._done_callbacks:
             self._loop.call_soon(callback)
+        # They know of the run: it should be forgotten with its last reader, not when garbage is collected.
+        self._done_callbacks.clear()
 
     def _cancelled(self) -> Failed:
         return Failed(error=self.cancel_reason or RunCancelled("the run was cancelled"))
