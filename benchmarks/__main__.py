@@ -10,6 +10,7 @@ import argparse
 import json
 import os
 import platform
+import resource
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -54,18 +55,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     if sys.platform != "linux":
         parser.error("the figures of processes are read from /proc, so this needs Linux")
+    # A thousand streams are as many sockets, in every process: they inherit it.
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     progress = Progress()
     environments = None
     if not options.no_install:
         python = find_python(PYTHON)
         if python is None:
             parser.error(f"there is no Python {PYTHON} here, which all of the field run on; try --no-install")
-        environments = Environments(options.venvs, python, progress.say)
+        environments = Environments(options.venvs.resolve(), python, progress.say)
     options.output.mkdir(parents=True, exist_ok=True)
     wanted = MEASUREMENTS if options.measurement == "all" else (options.measurement,)
     field = gather(options.servers if set(wanted) != {"memory"} else (), environments)
     figures: list[Figure] = []
     clients: dict[str, Environment] = {}
+    report = ""
     rounds = options.rounds or (2 if options.quick else 5)
     with _endpoint() as model_url:
         suite = Suite(field, model_url, rounds, options.quick, progress)
@@ -82,13 +87,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 figures += startup.measure(suite, options.output)
             else:
                 figures += footprint.measure(suite, options.output)
+            # After each: a run takes long, and whoever ends it early keeps what there is.
+            report = _report(field, figures, rounds)
+            (options.output / "report.md").write_text(report)
+            results = json.dumps(_results(field, clients, figures, rounds), indent=1)
+            (options.output / "results.json").write_text(results)
     progress.end()
-    report = _report(field, figures, rounds)
     print(report)
-    (options.output / "report.md").write_text(report)
-    (options.output / "results.json").write_text(
-        json.dumps(_results(field, clients, figures, rounds), indent=1)
-    )
     if options.against is not None:
         _compare(figures, options.against)
     return 0

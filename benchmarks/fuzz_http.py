@@ -41,7 +41,9 @@ async def _besiege(server: Besieged, seconds: float, seed: int) -> None:
     grown = server.megabytes[-1] - server.megabytes[1]
     if grown > _MAX_GROWTH_MEGABYTES:
         server.wrong.append(f"memory grew by {grown} MB after the first {_BATCH} connections")
-    print(f"held at the start and at the end: {before}, {await server.census()}")
+    print(
+        f"held at the start and at the end: {before}, {await server.census()}; lost by Pydantic AI: {server.lost}"
+    )
 
 
 def main() -> int:

@@ -38,14 +38,16 @@ class Environment:
         """Return the path of a command that a package installed."""
         return str(self.python.parent / name)
 
-    def bytes(self, *, bytecode: bool) -> int:
-        """Return the size of what is installed."""
+    def sizes(self) -> tuple[int, int]:
+        """Return how many bytes are installed, without bytecode and with it."""
         packages = next(self.python.parents[1].glob("lib/python*/site-packages"))
-        return sum(
-            path.lstat().st_size
-            for path in packages.rglob("*")
-            if path.is_file() and not path.is_symlink() and (bytecode or path.suffix != ".pyc")
-        )
+        source = compiled = 0
+        for folder, _, names in os.walk(packages):
+            for name in names:
+                size = os.lstat(f"{folder}/{name}").st_size
+                compiled += size
+                source += 0 if name.endswith(".pyc") else size
+        return source, compiled
 
 
 def find_python(version: str) -> Path | None:

@@ -107,15 +107,20 @@ def markdown(head: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
 
 
 def disagreements(these: Sequence[Figure], other: Mapping[str, Any]) -> tuple[int, list[str]]:
-    """Return how many ratios two runs have in common, and those whose spreads do not even touch."""
+    """Return how many ratios two runs have in common, and those whose spreads do not even touch.
+
+    What was measured once has no spread, and is not compared.
+    """
     common, apart = 0, []
     for figure in these:
         theirs = other.get(figure.key, {}).get("ratios", {})
         for name, mine in figure.as_json()["ratios"].items():
             if name not in theirs:
                 continue
-            common += 1
             here, there = Spread(**mine), Spread(**theirs[name])
+            if here.least == here.most or there.least == there.most:
+                continue
+            common += 1
             if not here.overlaps(there):
                 apart.append(f"{figure.title}, {name}: {here.text()} here, {there.text()} there")
     return common, apart

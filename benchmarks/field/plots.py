@@ -17,6 +17,7 @@ __all__ = ["bars", "distributions", "lines"]
 pyplot.rcParams.update({"svg.hashsalt": "pais-lite", "svg.fonttype": "none"})
 # A curve of more points than this looks the same and is a larger file.
 _POINTS = 120
+_TOGETHER = 0.1
 
 Groups = Mapping[str, Mapping[str, Sequence[float]]]
 
@@ -67,11 +68,11 @@ def distributions(path: Path, title: str, unit: str, samples: Mapping[str, Seque
     figure, axes = pyplot.subplots(figsize=(7, 4.5))
     shares = [place / (_POINTS - 1) for place in range(_POINTS)]
     for name, values in samples.items():
-        # What came in one piece came at the same time: nothing on a logarithmic scale.
-        ordered = sorted(max(value, 0.01) for value in values)
+        # What came in one piece came at the same time: nothing, which a logarithmic scale has no place for.
+        ordered = sorted(max(value, _TOGETHER) for value in values)
         axes.plot([ordered[round(share * (len(ordered) - 1))] for share in shares], shares, label=name)
     axes.set_xscale("log")
-    axes.set_xlabel(unit)
+    axes.set_xlabel(f"{unit} ({_TOGETHER:g}: together)")
     axes.set_ylabel("share of tokens")
     _finish(figure, axes, path, title)
 
@@ -79,7 +80,8 @@ def distributions(path: Path, title: str, unit: str, samples: Mapping[str, Seque
 def _finish(figure: Any, axes: Any, path: Path, title: str, *, legend: bool = True) -> None:
     axes.set_title(title, fontsize=10)
     if legend:
-        axes.legend(frameon=False, fontsize=8)
+        # Beside the axes: inside, it would lie over one line or another.
+        axes.legend(frameon=False, fontsize=8, loc="center left", bbox_to_anchor=(1, 0.5))
     axes.spines[["top", "right"]].set_visible(False)
     figure.tight_layout()
     figure.savefig(path.with_suffix(".svg"), metadata={"Date": None})

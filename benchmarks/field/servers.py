@@ -53,6 +53,8 @@ class Server:
     dialect: Dialect = CHAT
     probe: str = "/health"
     settings: Mapping[str, str] = field(default_factory=dict)
+    # Known well enough from few streams: many would keep the machine busy for minutes in each round.
+    is_slow: bool = False
 
 
 def _uvicorn(module: str) -> Callable[[Environment, int], list[str]]:
@@ -127,6 +129,7 @@ SERVERS = (
         ADK,
         # LiteLLM would fetch prices from the internet at each start.
         settings={"LITELLM_LOCAL_MODEL_COST_MAP": "True"},
+        is_slow=True,
     ),
     Server(
         "agno",
@@ -152,11 +155,16 @@ class Member:
         return self.server.name
 
     @contextmanager
-    def running(self, model_url: str) -> Iterator[Started]:
-        """Run the server until the block ends; raises `NotStarted`."""
+    def running(self, model_url: str, more: Mapping[str, str] | None = None) -> Iterator[Started]:
+        """Run the server until the block ends, with more variables in its environment; raises `NotStarted`."""
         port = free_port()
         command = self.server.command(self.environment, port)
-        settings = {**surroundings(model_url), **self.server.settings, "AGENT_PORT": str(port)}
+        settings = {
+            **surroundings(model_url),
+            **self.server.settings,
+            **(more or {}),
+            "AGENT_PORT": str(port),
+        }
         with started(command, port, self.server.probe, settings) as process:
             yield process
 
@@ -180,9 +188,10 @@ class Field:
     members: list[Member]
     left_out: dict[str, str]
 
-    def member(self, name: str) -> Member | None:
-        """Return a server that takes part."""
-        return next((member for member in self.members if member.name == name), None)
+    @property
+    def ours(self) -> Member | None:
+        """A server of this package, whichever takes part."""
+        return next((member for member in self.members if member.name in OURS), None)
 
     def leave_out(self, name: str, reason: str) -> None:
         """Go on without a server that could not be measured."""

@@ -18,8 +18,10 @@ def measure(suite: Suite, output: Path) -> list[Figure]:
     )
     count = Figure("footprint.distributions", "Distributions that are installed", "", references=(SEED,))
     for member in suite.field.members:
-        size.add(member.name, member.environment.bytes(bytecode=False) / 1e6)
-        compiled.add(member.name, member.environment.bytes(bytecode=True) / 1e6)
+        suite.progress.say(f"size of {member.name}")
+        source, with_bytecode = member.environment.sizes()
+        size.add(member.name, source / 1e6)
+        compiled.add(member.name, with_bytecode / 1e6)
         count.add(member.name, len(member.environment.distributions))
     memory = [
         Figure("footprint.idle", "Resident memory after the start", "MB", references=(SEED,)),

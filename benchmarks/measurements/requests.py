@@ -8,7 +8,7 @@ from benchmarks.field import plots
 from benchmarks.field.client import connection
 from benchmarks.field.dialects import Dialect
 from benchmarks.field.figures import Figure
-from benchmarks.field.servers import FASTAPI, FLOOR, FOLDER, OURS, Suite, surroundings
+from benchmarks.field.servers import FASTAPI, FLOOR, FOLDER, Suite, surroundings
 from benchmarks.field.worker import worker
 
 __all__ = ["measure"]
@@ -50,7 +50,7 @@ async def _ask(dialect: Dialect, port: int, times: int) -> None:
 
 def _in_process(suite: Suite) -> list[Figure]:
     """Measure what a run costs by itself, and what this package adds without a socket."""
-    ours = next((member for member in suite.field.members if member.name in OURS), None)
+    ours = suite.field.ours
     if ours is None:
         return []
     times = 20 if suite.quick else 150

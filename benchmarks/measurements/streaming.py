@@ -1,6 +1,7 @@
 """Streams: the first token, the delay between tokens, and tokens per CPU second."""
 
 import asyncio
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from itertools import pairwise
@@ -11,12 +12,13 @@ from benchmarks.field import plots
 from benchmarks.field.client import connection, saturate, tokens_in
 from benchmarks.field.dialects import Dialect
 from benchmarks.field.figures import Figure
-from benchmarks.field.servers import FASTAPI, FLOOR, FOLDER, OURS, Running, Suite, surroundings
+from benchmarks.field.servers import FASTAPI, FLOOR, FOLDER, Running, Suite, surroundings
 from benchmarks.field.worker import worker
 
 __all__ = ["BARE", "measure"]
 
 BARE = "bare agent.iter"
+_FEW = 8
 
 
 @dataclass(frozen=True)
@@ -42,21 +44,23 @@ def measure(suite: Suite, output: Path) -> list[Figure]:
         for name, (member, process) in list(running.servers.items()):
             suite.progress.say(f"streaming: first answers of {name}")
             running.attempt(name, saturate(member.server.dialect, process.port, 4, 50))
-        figures = [_first_token(running, size, output)]
+        figures = _first_token(running, size, output)
         for streams, rate in size.paced:
             figures += _delays(running, size, streams, rate, output)
         return figures + _saturation(running, size, output)
 
 
-def _first_token(running: Running, size: _Size, output: Path) -> Figure:
-    title = "Time to the first token, one stream at a time, the median of each round"
-    figure = Figure("streaming.first_token", title, "ms", references=(BARE, FLOOR))
+def _first_token(running: Running, size: _Size, output: Path) -> list[Figure]:
+    what = "Time to the first token, one stream at a time"
+    middle = Figure("streaming.first_token", f"{what}, the median of a round", "ms", references=(BARE, FLOOR))
+    # What others do on the machine makes an answer later, never sooner.
+    best = Figure(
+        "streaming.first_token_best", f"{what}, the best of a round", "ms", references=(BARE, FLOOR)
+    )
     suite = running.suite
     with ExitStack() as stack:
         bare = None
-        if (
-            ours := next((suite.field.member(name) for name in OURS if suite.field.member(name)), None)
-        ) is not None:
+        if (ours := suite.field.ours) is not None:
             command = [str(ours.environment.python), str(FOLDER / "in_process.py"), "iter"]
             bare = stack.enter_context(worker(command, surroundings(suite.model_url)))
         began = None
@@ -64,12 +68,17 @@ def _first_token(running: Running, size: _Size, output: Path) -> Figure:
             # The bare run has its turn when the first of the servers has.
             began = began or name
             if bare is not None and name == began:
-                figure.add(BARE, median(bare.ask(f"{size.first} 10 100")["first"]) * 1000)
+                _add_first(middle, best, BARE, bare.ask(f"{size.first} 10 100")["first"])
             first = running.attempt(name, _first(member.server.dialect, process.port, size.first))
             if first is not None:
-                figure.add(name, median(first) * 1000)
-    plots.bars(output / "first-token", figure.title, "ms", {"": figure.samples}, logarithmic=True)
-    return figure
+                _add_first(middle, best, name, first)
+    plots.bars(output / "first-token", best.title, "ms", {"": best.samples}, logarithmic=True)
+    return [middle, best]
+
+
+def _add_first(middle: Figure, best: Figure, name: str, seconds: Sequence[float]) -> None:
+    middle.add(name, median(seconds) * 1000)
+    best.add(name, min(seconds) * 1000)
 
 
 async def _first(dialect: Dialect, port: int, times: int) -> list[float]:
@@ -115,6 +124,8 @@ def _saturation(running: Running, size: _Size, output: Path) -> list[Figure]:
         key = f"streaming.tokens_per_cpu_second.{streams}"
         figure = Figure(key, f"Tokens per CPU second, {what}", "tokens", references=(FASTAPI, FLOOR))
         for name, member, process in running.turns(what):
+            if member.server.is_slow and streams > _FEW:
+                continue
             before = process.cpu_seconds()
             running.attempt(name, saturate(member.server.dialect, process.port, streams, size.tokens))
             if name in running.servers:

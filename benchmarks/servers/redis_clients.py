@@ -174,18 +174,24 @@ CLIENTS: dict[str, type[Ours] | type[RedisPy] | type[Coredis]] = {
 
 async def measure(operation: Operation, tasks: int, seconds: float) -> float:
     """Return CPU microseconds per operation while `tasks` tasks do it over and over."""
-    done = 0
+    done = ready = 0
+    all_ready = asyncio.Event()
     stop = False
 
     async def worker() -> None:
-        nonlocal done
+        nonlocal done, ready
+        # Connections are opened before anything is measured.
+        await operation()
+        ready += 1
+        if ready == tasks:
+            all_ready.set()
         while not stop:
             await operation()
             done += 1
 
     async def clock() -> float:
         nonlocal stop, done
-        await asyncio.sleep(seconds / 4)
+        await all_ready.wait()
         done = 0
         started = time.process_time()
         await asyncio.sleep(seconds)

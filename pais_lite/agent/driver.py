@@ -245,14 +245,15 @@ class RunDriver:
     async def _begin(self, start: Start) -> AsyncGenerator[AgentRun[Any, Any]]:
         """Begin the run of Pydantic AI."""
         async with AsyncExitStack() as stack:
-            try:
-                run = await stack.enter_async_context(self._iter(start))
-            except exceptions.UserError as exc:
-                if "output validators" not in exc.message:
-                    raise
-                self._outputs.keep_own()
-                self._outputs.check(self._request.output, with_tools=bool(self._client_tools))
-                run = await stack.enter_async_context(self._iter(start))
+            with self._run.settling():
+                try:
+                    run = await stack.enter_async_context(self._iter(start))
+                except exceptions.UserError as exc:
+                    if "output validators" not in exc.message:
+                        raise
+                    self._outputs.keep_own()
+                    self._outputs.check(self._request.output, with_tools=bool(self._client_tools))
+                    run = await stack.enter_async_context(self._iter(start))
             yield run
 
     def _iter(self, start: Start) -> AbstractAsyncContextManager[AgentRun[Any, Any]]:
@@ -266,7 +267,7 @@ class RunDriver:
             capabilities = [called]
         return self._agent.iter(
             start.prompt,
-            output_type=self._outputs.for_run(request.output, self._model),
+            output_type=self._outputs.for_run(request.output, self._model, more_tools=bool(toolsets)),
             message_history=list(start.history),
             deferred_tool_results=start.results,
             model=self._model,

@@ -8,6 +8,7 @@ from pydantic import GetCoreSchemaHandler, PydanticUserError, TypeAdapter
 from pydantic_ai import Agent as PydanticAgent
 from pydantic_ai import DeferredToolRequests, NativeOutput, PromptedOutput, StructuredDict, exceptions
 from pydantic_ai.models import Model, infer_model
+from pydantic_ai.toolsets import FunctionToolset
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 from pais_lite.agent.json_schema import JsonSchema, UnusableSchema
@@ -40,10 +41,15 @@ class OutputTypes:
         self._declares_calls = len(others) < len(own)
         self._types: list[Any] | None = None if self._declares_calls else [*own, DeferredToolRequests]
 
-    def for_run(self, output: OutputFormat | None, model: Model | str | None) -> Any:
-        """Return what to give to a run of `model` as `output_type`, `None` for the agent's own."""
+    def for_run(self, output: OutputFormat | None, model: Model | str | None, *, more_tools: bool) -> Any:
+        """Return what to give to a run of `model` as `output_type`, `None` for the agent's own.
+
+        `more_tools` says that the run has others than the agent's. Pydantic AI makes a schema of what it is given anew
+        in each run, which costs one with a structured output half as much again. No call can wait in a run without
+        tools, so that one keeps what the agent has.
+        """
         if output is None or not self._takes_formats:
-            return self._types
+            return self._types if self.is_text or more_tools or self._has_tools() else None
         return [_structured(output, model or self._agent.model), DeferredToolRequests]
 
     def replaced_by(self, output: OutputFormat | None) -> bool:
@@ -67,6 +73,12 @@ class OutputTypes:
     def keep_own(self) -> None:
         """Give runs no other types than the agent's own from now on."""
         self._types, self._is_own = None, True
+
+    def _has_tools(self) -> bool:
+        # Asked each time: tools may be added to an agent that is served already.
+        return any(
+            not isinstance(toolset, FunctionToolset) or toolset.tools for toolset in self._agent.toolsets
+        )
 
 
 def check_schema(schema: object) -> Mapping[str, Any]:

@@ -7,7 +7,8 @@ request reaches is exactly what is wanted here.
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Generator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 
 from pais_lite.agent.event_log import EventLog
@@ -17,6 +18,9 @@ from pais_lite.events import Failed, Finished
 __all__ = ["Run"]
 
 _log = logging.getLogger("pais_lite.agent")
+
+# How long a run that was cancelled may go on to settle, in seconds: many times what a turn of the event loop takes.
+_PATIENCE = 0.5
 
 
 class Run:
@@ -41,6 +45,7 @@ class Run:
         self._latest = deadline
         self._ending: Finished | Failed | None = None
         self._ended = asyncio.Event()
+        self._is_settling = False
         self._done_callbacks: list[Callable[[], None]] = []
         self._loop = asyncio.get_running_loop()
         self._task = self._loop.create_task(self._live(work))
@@ -73,6 +78,29 @@ class Run:
         """End the run and its call to the model at once; `reason` is what its last event will say."""
         if self.cancel_reason is None and not self._task.done():
             self.cancel_reason = reason or RunCancelled("the run was cancelled")
+            if self._is_settling:
+                self._loop.call_later(_PATIENCE, self._insist)
+            else:
+                self._task.cancel()
+
+    @contextmanager
+    def settling(self) -> Generator[None]:
+        """Put off, though not for long, a `cancel` that comes while the block begins what it would leave behind.
+
+        Pydantic AI starts a run in a task of its own, and loses that task when it is cancelled in the moment in which it
+        has heard that the other is ready.
+        """
+        self._is_settling = True
+        try:
+            yield
+        finally:
+            self._is_settling = False
+        if self.cancel_reason is not None:
+            self._task.cancel()
+
+    def _insist(self) -> None:
+        if self._is_settling:
+            self._is_settling = False
             self._task.cancel()
 
     def add_done_callback(self, callback: Callable[[], None]) -> None:
@@ -112,6 +140,8 @@ class Run:
             self._end(self._cancelled())
         for callback in self._done_callbacks:
             self._loop.call_soon(callback)
+        # They know of the run: it should be forgotten with its last reader, not when garbage is collected.
+        self._done_callbacks.clear()
 
     def _cancelled(self) -> Failed:
         return Failed(error=self.cancel_reason or RunCancelled("the run was cancelled"))

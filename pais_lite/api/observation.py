@@ -61,7 +61,8 @@ class ObservedRun:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        self._span.finish(self._outcome(error))
+        if self._span.wants_outcome:
+            self._span.finish(self._outcome(error))
         self._span.__exit__(kind, error, traceback)
 
     def _outcome(self, raised: BaseException | None) -> Outcome:

@@ -107,6 +107,11 @@ class ServerRun:
             detach(self._token)
 
     @property
+    def wants_outcome(self) -> bool:
+        """Whether somebody wants to know how it ended: whoever reads the log, or telemetry."""
+        return self._leave_line or self._signals is not None
+
+    @property
     def waits_for_first_token(self) -> bool:
         """Whether somebody wants to know when the first token comes, and it has not come yet."""
         return self._signals is not None and self._first_token_after is None
