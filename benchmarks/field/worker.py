@@ -4,6 +4,7 @@ import json
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from benchmarks.field.processes import NotStarted
@@ -24,7 +25,7 @@ class Worker:
         self._process.stdin.write(f"{line}\n")
         self._process.stdin.flush()
         if not (answer := self._process.stdout.readline()):
-            raise NotStarted(f"{self._process.args!r} ended with {self._process.wait()}")
+            raise NotStarted(f"the process that was asked {line!r} ended with {self._process.wait()}")
         return json.loads(answer)
 
 
@@ -42,7 +43,7 @@ def worker(command: Sequence[str], environment: Mapping[str, str]) -> Iterator[W
     try:
         assert process.stdout is not None
         if process.stdout.readline() != "ready\n":
-            raise NotStarted(f"{' '.join(command)} did not get ready")
+            raise NotStarted(f"{Path(command[-1]).name} did not get ready")
         yield Worker(process)
     finally:
         process.kill()
