@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import re
 from collections.abc import AsyncIterator, Iterator, Sequence
 from typing import Any
 
@@ -229,12 +230,15 @@ async def test_nobody_waits_longer_than_the_delegation_may_take() -> None:
 
 
 async def test_the_other_one_gets_no_more_time_than_its_caller_has_left() -> None:
-    server = waiting_server(boss__run_timeout=0.5)
+    server = waiting_server(boss__run_timeout=2)
     async with server.lifespan():
         with anyio.fail_after(10):
             assert (await ask_for(server, "boss")).status == 200
         (result,) = await told(server)
-        assert "it had no answer within 0.2" in result
+        within = re.search(r"it had no answer within ([\d.]+) seconds", result)
+        assert within is not None
+        # Some of it went by before the call, and some is kept for what comes after it.
+        assert 0 < float(within[1]) < 2
 
 
 async def test_a_client_that_leaves_ends_both() -> None:
