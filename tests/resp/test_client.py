@@ -103,6 +103,8 @@ async def test_a_second_connection_opens_under_load_only(server: ValkeyServer) -
     async with Client(f"{server.url}?client_name=loaded", connections=2) as client:
         with anyio.fail_after(20):
             await client.ping()
+            # No reply comes before all have asked, however the tasks take their turns.
+            server.ask("CLIENT", "PAUSE", "500", "ALL")
             async with anyio.create_task_group() as group:
                 for _ in range(600):
                     group.start_soon(client.execute, "INCR", "n")
