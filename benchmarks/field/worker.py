@@ -43,7 +43,7 @@ def worker(command: Sequence[str], environment: Mapping[str, str]) -> Iterator[W
     try:
         assert process.stdout is not None
         if process.stdout.readline() != "ready\n":
-            raise NotStarted(f"{Path(command[-1]).name} did not get ready")
+            raise NotStarted(f"{Path(command[1]).name} did not get ready")
         yield Worker(process)
     finally:
         process.kill()
