@@ -125,6 +125,9 @@ async def _serve(
         # What was imported is never garbage: looking at it again and again would cost every request a few per cent.
         gc.collect()
         gc.freeze()
+        # Each collection of the oldest looks at every connection and run, during which nobody is answered. Beside ten
+        # thousand idle connections, with Python's own thresholds, that is a tenth of a second and more, again and again.
+        gc.set_threshold(20_000, 20, 50)
         listening = await Listening(server, config).start(listener)
         on_ready()
         await asked_to_stop.wait()
