@@ -8,6 +8,7 @@ for usage.
 from typing import Any
 
 from pais_lite.api.progress import progress_object
+from pais_lite.api.usage import usage_object
 from pais_lite.encoding import dump_json
 from pais_lite.events import (
     Failed,
@@ -25,7 +26,7 @@ from pais_lite.http import Response, error_body, error_response
 from pais_lite.http.sse import DONE, data_event
 from pais_lite.runs import RunRecord
 
-__all__ = ["ChatStream", "ChunkWriter", "completion_object", "failure_response", "usage_object"]
+__all__ = ["ChatStream", "ChunkWriter", "completion_object", "failure_response"]
 
 
 def completion_object(finished: Finished, record: RunRecord, *, model: str) -> dict[str, Any]:
@@ -54,13 +55,13 @@ def completion_object(finished: Finished, record: RunRecord, *, model: str) -> d
                 "finish_reason": finished.finish_reason,
             }
         ],
-        "usage": usage_object(finished.usage),
+        "usage": usage_object(finished.usage, _tokens_object),
     }
 
 
 def failure_response(failed: Failed) -> Response:
     """Return the answer of a run that failed before anything was told; what it used is beside the error."""
-    fields = {} if failed.usage == Usage() else {"usage": usage_object(failed.usage)}
+    fields = {} if failed.usage == Usage() else {"usage": usage_object(failed.usage, _tokens_object)}
     return error_response(failed.error, run_begun=True, **fields)
 
 
@@ -113,7 +114,9 @@ class ChunkWriter:
 
     def usage(self, usage: Usage) -> bytes:
         """Return the chunk with the tokens of the run, for those who asked for it."""
-        return data_event(self._head + b',"choices":[],"usage":' + dump_json(usage_object(usage)) + b"}")
+        return data_event(
+            self._head + b',"choices":[],"usage":' + dump_json(usage_object(usage, _tokens_object)) + b"}"
+        )
 
     def _call(self, piece: dict[str, Any]) -> bytes:
         return self._delta(b'"tool_calls":' + dump_json([piece]))
@@ -158,14 +161,6 @@ class ChatStream:
 def _completion_id(record: RunRecord) -> str:
     """Return the id of the answer, which every reader of the run is told alike."""
     return f"chatcmpl-{record.run_id.removeprefix('resp_')}"
-
-
-def usage_object(usage: Usage) -> dict[str, Any]:
-    """Return the tokens of a run; `agents`, a field of ours, where others have worked for it."""
-    if not usage.agents:
-        return _tokens_object(usage)
-    agents = [{"agent": name, **_tokens_object(tokens)} for name, tokens in usage.agents]
-    return {**_tokens_object(usage), "agents": agents}
 
 
 def _tokens_object(usage: Tokens) -> dict[str, Any]:

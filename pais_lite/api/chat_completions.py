@@ -9,6 +9,7 @@ from pais_lite.api.delegated import read_origin
 from pais_lite.api.observation import ObservedRun
 from pais_lite.api.run_options import read_on_disconnect, read_once
 from pais_lite.api.run_reply import RunReply
+from pais_lite.api.run_start import check_admission, name_run, start_run
 from pais_lite.http import json_response
 from pais_lite.runs import NewRun, Runs
 from pais_lite.settings import Settings
@@ -31,9 +32,7 @@ class ChatCompletions:
 
     async def create(self, call: Call) -> None:
         """Answer a chat request. Raises `PaisError` for what fails before the answer has begun."""
-        if call.request.header("idempotency-key") is None:
-            # A request that comes again begins no run; whether one does is known when it has been read.
-            self._admission.check(call.owner)
+        check_admission(call, self._admission)
         body = await call.request.read_json(self._settings.max_request_bytes)
         chat = read_chat_request(
             body,
@@ -52,15 +51,11 @@ class ChatCompletions:
             model=chat.model,
             request=chat.run,
         ) as observed:
-            run = await self._runs.start(
-                NewRun(request=chat.run, protocol="chat", details={"model": chat.model}, once=once),
-                on_start=lambda: self._admission.enter(call.owner),
-                on_end=lambda: self._admission.leave(call.owner),
-            )
+            new = NewRun(request=chat.run, protocol="chat", details={"model": chat.model}, once=once)
+            run = await start_run(call, self._runs, self._admission, new)
             observed.follow(run)
             record = run.record
-            call.reply.headers["x-session-id"] = record.session_id
-            call.reply.headers["x-run-id"] = record.run_id
+            name_run(call, record)
             reply = RunReply(
                 call,
                 run,

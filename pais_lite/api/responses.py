@@ -17,6 +17,7 @@ from pais_lite.api.responses_request import ResponsesRequest, previous_response_
 from pais_lite.api.responses_stream import ResponseStream, whole_response
 from pais_lite.api.run_options import read_on_disconnect, read_once
 from pais_lite.api.run_reply import RunReply, whole_log
+from pais_lite.api.run_start import check_admission, name_run, start_run
 from pais_lite.errors import InvalidRequest, LogTruncated, NotFound, RunCancelled
 from pais_lite.events import RunEvent
 from pais_lite.http import json_response
@@ -44,9 +45,7 @@ class Responses:
 
     async def create(self, call: Call) -> None:
         """Begin a response. Raises `PaisError` for what fails before the answer has begun."""
-        if call.request.header("idempotency-key") is None:
-            # A request that comes again begins no run; whether one does is known when it has been read.
-            self._admission.check(call.owner)
+        check_admission(call, self._admission)
         body = await call.request.read_json(self._settings.max_request_bytes)
         previous = previous_response_id(body)
         asked = read_responses_request(
@@ -67,19 +66,16 @@ class Responses:
             model=asked.model,
             request=asked.run,
         ) as observed:
-            run = await self._runs.start(
-                NewRun(
-                    request=asked.run,
-                    protocol="responses",
-                    details=asked.details,
-                    once=once,
-                    store=asked.store,
-                ),
-                on_start=lambda: self._admission.enter(call.owner),
-                on_end=lambda: self._admission.leave(call.owner),
+            new = NewRun(
+                request=asked.run,
+                protocol="responses",
+                details=asked.details,
+                once=once,
+                store=asked.store,
             )
+            run = await start_run(call, self._runs, self._admission, new)
             observed.follow(run)
-            _name_run(call, run.record)
+            name_run(call, run.record)
             await self._reply(call, asked, run, on_disconnect, observed)
 
     async def retrieve(self, call: Call) -> None:
@@ -89,13 +85,13 @@ class Responses:
             await self._resume(call, after=_read_number(query.get("starting_after")))
             return
         record = await self._runs.get(call.params["id"], call.owner)
-        _name_run(call, record)
+        name_run(call, record)
         await call.reply.respond(json_response(await self._object(record)))
 
     async def cancel(self, call: Call) -> None:
         """End a response that is under way, in the background or not; one that has ended stays as it is."""
         record = await self._runs.cancel(call.params["id"], call.owner)
-        _name_run(call, record)
+        name_run(call, record)
         await call.reply.respond(json_response(await self._object(record)))
 
     async def delete(self, call: Call) -> None:
@@ -152,7 +148,7 @@ class Responses:
 
     async def _resume(self, call: Call, *, after: int | None) -> None:
         run = await self._runs.follow(call.params["id"], call.owner)
-        _name_run(call, run.record)
+        name_run(call, run.record)
         # Whoever only looks on takes nothing with them when they go.
         reply = RunReply(
             call, run, keepalive_seconds=self._settings.sse_keepalive_seconds, on_disconnect="continue"
@@ -182,11 +178,6 @@ class Responses:
                 param="previous_response_id",
                 code="previous_response_not_found",
             ) from exc
-
-
-def _name_run(call: Call, record: RunRecord) -> None:
-    call.reply.headers["x-session-id"] = record.session_id
-    call.reply.headers["x-run-id"] = record.run_id
 
 
 def _read_flag(text: str | None, name: str) -> bool:

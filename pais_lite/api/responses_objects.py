@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from copy import copy
 from typing import Any
 
+from pais_lite.api.usage import usage_object
 from pais_lite.errors import InvalidRequest, PaisError
 from pais_lite.events import Failed, Finished, Tokens, Usage
 from pais_lite.http import Response, error_body, error_response
@@ -74,7 +75,7 @@ def response_object(
         "tools": asked.get("tools", []),
         "top_p": asked.get("top_p"),
         "truncation": asked.get("truncation", "disabled"),
-        "usage": None if ending is None else _usage_object(ending.usage),
+        "usage": None if ending is None else usage_object(ending.usage, _tokens_object),
         "user": asked.get("user"),
         "metadata": asked.get("metadata", {}),
     }
@@ -82,7 +83,7 @@ def response_object(
 
 def failure_response(failed: Failed) -> Response:
     """Return the answer of a run that failed before anything was told; what it used is beside the error."""
-    fields = {} if failed.usage == Usage() else {"usage": _usage_object(failed.usage)}
+    fields = {} if failed.usage == Usage() else {"usage": usage_object(failed.usage, _tokens_object)}
     return error_response(_renamed(failed.error), run_begun=True, **fields)
 
 
@@ -131,14 +132,6 @@ def _renamed(error: PaisError) -> PaisError:
     renamed.param = name
     renamed.message = error.message.replace(f"{error.param}:", f"{name}:", 1)
     return renamed
-
-
-def _usage_object(usage: Usage) -> dict[str, Any]:
-    """Return the tokens of a run; `agents`, a field of ours, where others have worked for it."""
-    if not usage.agents:
-        return _tokens_object(usage)
-    agents = [{"agent": name, **_tokens_object(tokens)} for name, tokens in usage.agents]
-    return {**_tokens_object(usage), "agents": agents}
 
 
 def _tokens_object(usage: Tokens) -> dict[str, Any]:

@@ -1,16 +1,16 @@
 """A run on its way to one client, in whichever protocol: as a stream of frames, or as one answer."""
 
-import asyncio
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Literal, Protocol
 
 import anyio
 
 from pais_lite.api.call import Call
+from pais_lite.api.connected import abandon, while_connected
 from pais_lite.api.observation import ObservedRun
-from pais_lite.errors import LogTruncated, RunCancelled
+from pais_lite.errors import LogTruncated
 from pais_lite.events import Failed, Finished, RunEvent
-from pais_lite.http import ClientDisconnected, Response, error_response, sse
+from pais_lite.http import Response, error_response, sse
 from pais_lite.runs import FollowedRun
 
 __all__ = ["FrameWriter", "RunReply", "whole_log"]
@@ -78,26 +78,11 @@ class RunReply:
         await self._while_connected(self._answer(respond))
 
     async def _while_connected(self, work: Coroutine[None, None, None]) -> None:
-        # A bare task: it costs a request a quarter of what a task group does.
-        watcher = asyncio.create_task(self._watch())
+        # A run that goes on, and that this request began, has the request wait for it in silence.
         try:
-            await work
-        except (asyncio.CancelledError, ClientDisconnected):
-            # Some hosts cancel the request instead of sending a disconnect; others raise when we send.
-            self._abandon()
-            raise
+            await while_connected(self._call.request, work, lambda: abandon(self._run, self._on_disconnect))
         finally:
-            watcher.cancel()
             self._run.leave()
-
-    async def _watch(self) -> None:
-        await self._call.request.disconnected()
-        self._abandon()
-
-    def _abandon(self) -> None:
-        """Leave the run. One that goes on, and that this request began, has the request wait for it in silence."""
-        gone = RunCancelled("the client left before the run had its answer")
-        self._run.leave(cancel_with=gone if self._on_disconnect == "cancel" else None)
 
     async def _is_abandoned(self) -> bool:
         if not self._call.request.has_disconnected:

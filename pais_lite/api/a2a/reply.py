@@ -16,11 +16,12 @@ from pais_lite.api.a2a.tasks import Task, run_state, task_object
 from pais_lite.api.a2a.versions import Version
 from pais_lite.api.a2a.wire import event_result
 from pais_lite.api.call import Call
+from pais_lite.api.connected import abandon, while_connected
 from pais_lite.api.observation import ObservedRun
 from pais_lite.encoding import dump_json
-from pais_lite.errors import LogTruncated, RunCancelled, ServerDraining
+from pais_lite.errors import LogTruncated, ServerDraining
 from pais_lite.events import Failed, Finished, RunEvent
-from pais_lite.http import ClientDisconnected, sse
+from pais_lite.http import sse
 from pais_lite.runs import FollowedRun, Runs
 
 __all__ = ["TaskReply"]
@@ -73,25 +74,15 @@ class TaskReply:
         await self._while_connected(self._stream(task, shown, beyond_input=beyond_input))
 
     async def _while_connected(self, work: Coroutine[None, None, None]) -> None:
-        watcher = asyncio.create_task(self._watch())
         try:
-            await work
-        except (asyncio.CancelledError, ClientDisconnected):
-            self._abandon()
-            raise
+            await while_connected(self._call.request, work, self._abandon)
         finally:
-            watcher.cancel()
             if self._run is not None:
                 self._run.leave()
 
-    async def _watch(self) -> None:
-        await self._call.request.disconnected()
-        self._abandon()
-
     def _abandon(self) -> None:
-        gone = RunCancelled("the client left before the run had its answer")
         if self._run is not None:
-            self._run.leave(cancel_with=gone if self._on_disconnect == "cancel" else None)
+            abandon(self._run, self._on_disconnect)
 
     async def _wait(self, run: FollowedRun) -> None:
         self._ending = await run.ending()

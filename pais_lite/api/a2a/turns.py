@@ -16,6 +16,7 @@ from pais_lite.api.admission import Admission
 from pais_lite.api.call import Call
 from pais_lite.api.delegated import Origin, read_origin
 from pais_lite.api.run_options import read_once
+from pais_lite.api.run_start import name_run, start_run
 from pais_lite.encoding import dump_json
 from pais_lite.errors import Conflict
 from pais_lite.runs import FollowedRun, NewRun, Once, Runs, new_run_id
@@ -101,18 +102,13 @@ class Turns:
     async def start(self, call: Call, turn: Turn) -> tuple[FollowedRun, Task]:
         """Start a run, and return it with its task as it is then, which anybody finds by now."""
         try:
-            run = await self._runs.start(
-                turn.new,
-                on_start=lambda: self._admission.enter(call.owner),
-                on_end=lambda: self._admission.leave(call.owner),
-            )
+            run = await start_run(call, self._runs, self._admission, turn.new)
         except Conflict as exc:
             if turn.task is None:
                 raise
             raise errors.unsupported("another message goes on with the task already") from exc
         record = await self._runs.registered(run.record.run_id, call.owner) if run.is_new else run.record
-        call.reply.headers["x-session-id"] = record.session_id
-        call.reply.headers["x-run-id"] = record.run_id
+        name_run(call, record)
         if turn.task is None:
             return run, await self._tasks.find(record.run_id, call.owner)
         return run, await self._tasks.went_on(turn.task, record.run_id)
