@@ -5,6 +5,7 @@ from dataclasses import fields
 from pathlib import Path
 
 import pytest
+from openai import OpenAI
 
 from pais_lite import Settings
 from tests.conformance.node_reports import Ask, Report, installed, report_of
@@ -100,3 +101,10 @@ def ask(project: Path, played: Endpoint) -> Ask:
         return report_of(project, client, server.url, *questions, calls=played.calls)
 
     return ask
+
+
+@pytest.fixture
+def client(base_url: str) -> Iterator[OpenAI]:
+    """The official client as everybody has it: one that sends what failed twice more."""
+    with OpenAI(base_url=base_url, api_key="none", timeout=60) as opened:
+        yield opened

@@ -2,7 +2,6 @@
 
 import json
 import uuid
-from collections.abc import Iterator
 from typing import Any
 
 import openai
@@ -27,12 +26,6 @@ SHOW: ChatCompletionToolUnionParam = {
         },
     },
 }
-
-
-@pytest.fixture
-def client(base_url: str) -> Iterator[OpenAI]:
-    with OpenAI(base_url=base_url, api_key="none", timeout=60) as opened:
-        yield opened
 
 
 def complete(client: OpenAI, messages: list[Any], *, streamed: bool, **options: Any) -> ChatCompletionMessage:

@@ -2,7 +2,6 @@
 
 import json
 import urllib.request
-from collections.abc import Iterator
 
 import pytest
 from langchain_openai import ChatOpenAI
@@ -20,12 +19,6 @@ from tests.support.processes import Process
 @pytest.fixture
 def base_url(fidgety_server: Process, model: Endpoint) -> str:
     return f"{fidgety_server.url}/v1"
-
-
-@pytest.fixture
-def client(base_url: str) -> Iterator[OpenAI]:
-    with OpenAI(base_url=base_url, api_key="none", timeout=60) as opened:
-        yield opened
 
 
 def test_keepalives_are_on_the_wire_before_and_between_the_words(base_url: str) -> None:

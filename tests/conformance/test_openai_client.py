@@ -1,7 +1,7 @@
 """The OpenAI client for Python, plain and asynchronous: answers, streams, tools, sessions, models."""
 
 import uuid
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from typing import Any
 
 import openai
@@ -23,12 +23,6 @@ from tests.conformance.repertoire import (
     said_by,
 )
 from tests.support.endpoint import Endpoint
-
-
-@pytest.fixture
-def client(base_url: str) -> Iterator[OpenAI]:
-    with OpenAI(base_url=base_url, api_key="none", timeout=60) as opened:
-        yield opened
 
 
 @pytest.fixture

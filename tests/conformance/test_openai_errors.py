@@ -3,7 +3,6 @@
 import json
 import urllib.request
 import uuid
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -25,13 +24,6 @@ from openai.types.chat import ChatCompletion, ChatCompletionChunk
 from tests.conformance.repertoire import BREAK_OFF, BURN, HALF, REFUSE, STORY, TELL, perform
 from tests.support.endpoint import Cue, Endpoint, ModelCall
 from tests.support.processes import Process
-
-
-@pytest.fixture
-def client(base_url: str) -> Iterator[OpenAI]:
-    """A client as everybody has it: one that sends what failed twice more."""
-    with OpenAI(base_url=base_url, api_key="none", timeout=60) as opened:
-        yield opened
 
 
 def ask(client: OpenAI, prompt: str, **options: Any) -> str | None:

@@ -1,7 +1,6 @@
 """What is not text: images, sounds and files on their way from the OpenAI client to the model."""
 
 import base64
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -12,12 +11,6 @@ from tests.support.endpoint import Endpoint
 PIXEL = base64.b64encode(b"\x89PNG\r\n\x1a\n a single pixel").decode()
 SOUND = base64.b64encode(b"RIFF a short sound").decode()
 PAPER = base64.b64encode(b"%PDF-1.7 one page").decode()
-
-
-@pytest.fixture
-def client(base_url: str) -> Iterator[OpenAI]:
-    with OpenAI(base_url=base_url, api_key="none", timeout=60) as opened:
-        yield opened
 
 
 def show(client: OpenAI, part: Any) -> str | None:

@@ -51,12 +51,6 @@ SHOW: FunctionToolParam = {
 
 
 @pytest.fixture
-def client(base_url: str) -> Iterator[OpenAI]:
-    with OpenAI(base_url=base_url, api_key="none", timeout=60) as opened:
-        yield opened
-
-
-@pytest.fixture
 async def async_client(base_url: str) -> AsyncIterator[AsyncOpenAI]:
     async with AsyncOpenAI(base_url=base_url, api_key="none", timeout=60) as opened:
         yield opened
