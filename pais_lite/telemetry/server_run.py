@@ -4,7 +4,7 @@ import logging
 from collections.abc import Sequence
 from contextvars import Token
 from dataclasses import dataclass
-from time import perf_counter
+from time import perf_counter, time_ns
 from types import TracebackType
 from typing import Any, Self
 
@@ -83,6 +83,7 @@ class ServerRun:
         self._token: Token[Context] | None = None
         self._began = 0.0
         self._first_token_after: float | None = None
+        self._ended: int | None = None
 
     def __enter__(self) -> Self:
         self._began = perf_counter()
@@ -102,7 +103,7 @@ class ServerRun:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         if self._span is not None:
-            self._span.end()
+            self._span.end(self._ended)
         if self._token is not None:
             detach(self._token)
 
@@ -123,6 +124,8 @@ class ServerRun:
     def finish(self, outcome: Outcome) -> None:
         """Tell how it ended, in the log, on the span and in the metrics. Called once, inside."""
         duration = perf_counter() - self._began
+        # Taken first: what is told below takes a while, in which whoever asked has gone on already.
+        self._ended = time_ns()
         if self._leave_line:
             self._write_line(outcome, duration)
         if self._span is not None and self._span.is_recording():
