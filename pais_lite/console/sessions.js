@@ -6,6 +6,8 @@ const PAGE = 50;
 const EVENTS = 500;
 
 export class Sessions {
+  #asked = 0;
+
   constructor(api, { onForgotten }) {
     this.api = api;
     this.onForgotten = onForgotten;
@@ -19,11 +21,14 @@ export class Sessions {
     await fill(this.page, () => (session ? this.#events(session) : this.#list()));
   }
 
-  // Lists the latest sessions in the rail.
+  // Lists the latest sessions in the rail. What was asked last is shown, whichever answer comes last: they may be those
+  // of two agents.
   async recent() {
+    const asked = (this.#asked += 1);
     const { sessions } = await this.api.json("GET", `${this.api.agentPath}memory/sessions?limit=15`, {
       quiet: true,
     });
+    if (asked !== this.#asked) return;
     byId("recent").replaceChildren(
       ...sessions.map(({ session_id: id, updated_at: at, event_count: count }) =>
         el(

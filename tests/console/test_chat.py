@@ -5,6 +5,7 @@ import subprocess
 from contextlib import ExitStack
 
 import pytest
+from playwright.sync_api import expect
 
 from pais_lite import RemoteAgent
 from tests.console.conftest import Browsing, Visit, clerk, clerk_server
@@ -33,7 +34,7 @@ def test_answer_is_seen_while_it_comes_and_the_next_one_knows_it(visit: Visit, s
     assert visit.answer() == "You said and then. Well."
     assert page.locator(".turn").count() == 2
     session = page.locator("#session-id").inner_text()
-    assert page.locator("#recent").get_by_text(session).count() == 1
+    expect(page.locator("#recent").get_by_text(session)).to_have_count(1)
     page.locator("#new-chat").click()
     assert page.locator(".turn").count() == 0
 

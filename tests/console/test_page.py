@@ -4,7 +4,7 @@ from contextlib import ExitStack
 from importlib.resources import files
 
 import pytest
-from playwright.sync_api import Page
+from playwright.sync_api import Page, Route, expect
 from pydantic_ai import Agent
 from pydantic_ai.models.test import TestModel
 from starlette.applications import Starlette
@@ -186,7 +186,8 @@ def test_each_of_several_agents_has_a_place_of_its_own(browsing: Browsing) -> No
             visit.ask(f"hello {name}")
             visit.until("done")
             assert visit.answer() == f"I am the {name}."
-            assert page.locator("#recent li").count() == 1
+            session = page.locator("#session-id").inner_text()
+            expect(page.locator("#recent .recent-id")).to_have_text([session])
         page.reload()
         visit.until("done")
         assert page.locator(".said-text").inner_text() == "hello writer"
@@ -198,3 +199,26 @@ def test_each_of_several_agents_has_a_place_of_its_own(browsing: Browsing) -> No
         visit.ask("hello again")
         visit.until("done")
         assert visit.answer() == "I am the editor."
+
+
+def test_the_sessions_of_an_agent_left_meanwhile_are_not_shown(browsing: Browsing) -> None:
+    agents = {name: Agent(TestModel(custom_output_text=f"I am the {name}.")) for name in ("editor", "writer")}
+    with served_in_thread(serve(agents)) as url:
+        visit = browsing.visit(url)
+        page = visit.open()
+        for name in ("writer", "editor"):
+            page.select_option("#model", name)
+            visit.ask(f"hello {name}")
+            visit.until("done")
+        session = page.locator("#session-id").inner_text()
+        held: list[Route] = []
+        page.route("**/agents/writer/memory/sessions*", lambda route: held.append(route))
+        with page.expect_request("**/agents/writer/memory/sessions*"):
+            page.select_option("#model", "writer")
+        with page.expect_response("**/agents/editor/memory/sessions*"):
+            page.select_option("#model", "editor")
+        expect(page.locator("#recent .recent-id")).to_have_text([session])
+        with page.expect_response("**/agents/writer/memory/sessions*"):
+            held[0].continue_()
+        page.evaluate("new Promise((resolve) => setTimeout(resolve))")
+        assert page.locator("#recent .recent-id").all_inner_texts() == [session]
