@@ -58,6 +58,10 @@ class ObservedRun:
         ):
             self._span.first_token()
 
+    def response_ends(self) -> None:
+        """Note that the last of the answer is about to be sent."""
+        self._span.response_ends()
+
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:

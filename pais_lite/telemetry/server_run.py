@@ -121,11 +121,17 @@ class ServerRun:
         """Note that the first token of the answer is about to be sent."""
         self._first_token_after = perf_counter() - self._began
 
+    def response_ends(self) -> None:
+        """Note that the last of the answer is about to be sent, which is when the span ends.
+
+        Whoever has all of the answer ends a span of its own at once, and that is the parent of this one.
+        """
+        if self._span is not None:
+            self._ended = time_ns()
+
     def finish(self, outcome: Outcome) -> None:
         """Tell how it ended, in the log, on the span and in the metrics. Called once, inside."""
         duration = perf_counter() - self._began
-        # Taken first: what is told below takes a while, in which whoever asked has gone on already.
-        self._ended = time_ns()
         if self._leave_line:
             self._write_line(outcome, duration)
         if self._span is not None and self._span.is_recording():
