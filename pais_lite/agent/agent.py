@@ -26,7 +26,7 @@ from pais_lite.errors import ConfigurationError, PaisError, ServerDraining
 from pais_lite.events import Failed, Finished, RunEvent, TextDelta
 from pais_lite.memory import LocalMemory, Memory, NullMemory
 from pais_lite.models import resolve_model
-from pais_lite.pacing import Turnstile
+from pais_lite.pacing import Spread, Turnstile
 from pais_lite.settings import Settings
 from pais_lite.version import __version__
 
@@ -36,8 +36,9 @@ _log = logging.getLogger("pais_lite.agent")
 
 # How long a card waits for a list of tools that nobody has seen yet.
 _CARD_PATIENCE = 1.0
-# Until a run has asked its model it works for some milliseconds without a pause.
-_FIRST_STARTS_PER_TURN = 1
+# Until a run has asked its model it works for some milliseconds, over so many turns that what one start costs is known only
+# when a hundred others have begun.
+_STARTS_PER_TURN = 1
 
 
 class Agent:
@@ -122,7 +123,8 @@ class Agent:
         self.memory = memory if settings.memory_enabled else NullMemory(app_name=name)
         self._agent = agent
         self._settings = settings
-        self._starts = Turnstile(_FIRST_STARTS_PER_TURN)
+        self._starts = Turnstile(_STARTS_PER_TURN, most=_STARTS_PER_TURN)
+        self._cancels = Spread()
         self._models = resolve_model(model, settings, own_model=agent.model)
         self._deps_type = _deps_type_of(agent)
         self._remote = remote
@@ -170,7 +172,7 @@ class Agent:
             )
             return await driver.drive()
 
-        run = Run(work, timeout=self._settings.run_timeout, deadline=latest)
+        run = Run(work, timeout=self._settings.run_timeout, deadline=latest, cancels=self._cancels)
         self._runs.add(run)
         run.add_done_callback(lambda: self._runs.discard(run))
         return run

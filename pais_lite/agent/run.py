@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from pais_lite.agent.event_log import EventLog
 from pais_lite.errors import PaisError, RunCancelled, RunFailed, RunTimedOut
 from pais_lite.events import Failed, Finished
+from pais_lite.pacing import Spread
 
 __all__ = ["Run"]
 
@@ -27,7 +28,8 @@ class Run:
     """One run of an agent, started. What it says is in `log`, of which the last event is a `Finished` or a `Failed`.
 
     It is cancelled when its session is not free within `timeout` seconds, and `timeout` seconds after it has begun its
-    turn; the first moment that `deadline` names, by the clock of the event loop, ends it at any rate.
+    turn; the first moment that `deadline` names, by the clock of the event loop, ends it at any rate. Runs that are cancelled
+    together share their `cancels`.
     """
 
     def __init__(
@@ -36,6 +38,7 @@ class Run:
         *,
         timeout: float,
         deadline: float | None = None,
+        cancels: Spread | None = None,
     ) -> None:
         self.log = EventLog()
         self.cancel_reason: PaisError | None = None
@@ -45,7 +48,9 @@ class Run:
         self._latest = deadline
         self._ending: Finished | Failed | None = None
         self._ended = asyncio.Event()
+        self._cancels = cancels or Spread()
         self._is_settling = False
+        self._is_stopping = False
         self._done_callbacks: list[Callable[[], None]] = []
         self._loop = asyncio.get_running_loop()
         self._task = self._loop.create_task(self._live(work))
@@ -75,13 +80,21 @@ class Run:
         return self._ending
 
     def cancel(self, reason: PaisError | None = None) -> None:
-        """End the run and its call to the model at once; `reason` is what its last event will say."""
+        """End the run and its call to the model, at once unless many are ended together.
+
+        `reason` is what its last event will say, if it does not finish before.
+        """
         if self.cancel_reason is None and not self._task.done():
             self.cancel_reason = reason or RunCancelled("the run was cancelled")
-            if self._is_settling:
-                self._loop.call_later(_PATIENCE, self._insist)
-            else:
-                self._task.cancel()
+            # Pydantic AI looks through all that a model has said, several times, when it is interrupted.
+            self._cancels.call(self._stop)
+
+    def _stop(self) -> None:
+        self._is_stopping = True
+        if self._is_settling:
+            self._loop.call_later(_PATIENCE, self._insist)
+        else:
+            self._task.cancel()
 
     @contextmanager
     def settling(self) -> Generator[None]:
@@ -95,7 +108,7 @@ class Run:
             yield
         finally:
             self._is_settling = False
-        if self.cancel_reason is not None:
+        if self._is_stopping:
             self._task.cancel()
 
     def _insist(self) -> None:
