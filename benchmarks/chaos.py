@@ -31,6 +31,7 @@ from tests.support.valkey import ValkeyServer
 __all__ = ["SCENARIOS", "Outcome", "main"]
 
 _CHAT = "/v1/chat/completions"
+_AFTERMATH_SECONDS = 5
 _random = random.Random(7)
 
 
@@ -214,7 +215,7 @@ async def clients_read_a_byte_a_second(options: Options) -> Outcome:
 
 
 async def many_idle_connections(options: Options) -> Outcome:
-    """Thousands of connections are opened slowly; every other begins a request that it never ends."""
+    """Thousands of connections are opened slowly, and closed at once; every other begins a request that it never ends."""
     most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
@@ -227,8 +228,10 @@ async def many_idle_connections(options: Options) -> Outcome:
             if number % 100 == 99:
                 await asyncio.sleep(options.seconds / options.idle * 100)
         kept = sum(not writer.is_closing() for writer in writers)
+        # All at once, as a proxy does that ends.
         for writer in writers:
             writer.transport.abort()
+        await asyncio.sleep(_AFTERMATH_SECONDS)
         return f"{len(writers)} connections were opened, {kept} were open in the end"
 
     return await _under_load(options, disturb, echo)
