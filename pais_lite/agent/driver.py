@@ -111,7 +111,8 @@ class RunDriver:
             {tool.name for tool in self._client_tools},
             session_id=request.session_id,
             live=request.stream and (outputs.is_text or outputs.replaced_by(request.output)),
-            emit=run.log.put,
+            # Said along the way, they would come before the text that the model said first.
+            emit=run.log.put if request.stream else None,
         )
         # The calls that the run ends in, as memory keeps them.
         self._waiting: list[MemoryEvent] = []
@@ -204,7 +205,9 @@ class RunDriver:
         if isinstance(result.output, DeferredToolRequests):
             return await self._pause(result.output, start, run.new_messages(), result.response)
         is_text = isinstance(result.output, str)
-        output = result.output if is_text else to_json(result.output, fallback=str).decode()
+        output = (
+            result.output if is_text else to_json(result.output, fallback=str, inf_nan_mode="null").decode()
+        )
         if self._request.output is not None and not self._outputs.replaced_by(self._request.output):
             _check_own_output(self._request.output, output)
         streams = self._request.stream and (is_text or self._request.streams_structured)

@@ -24,7 +24,7 @@ class Handover:
 
     With `live`, calls of the client's tools are told piece by piece. Without, all are told at the pause: where an answer
     may be a tool's too, the model can call one of the client's and give its answer in the same breath, and then the
-    call is void.
+    call is void. Without `emit`, nobody is told before the end of the run, which names them all.
     """
 
     def __init__(
@@ -33,7 +33,7 @@ class Handover:
         *,
         session_id: str,
         live: bool,
-        emit: Callable[[RunEvent], Awaitable[None]],
+        emit: Callable[[RunEvent], Awaitable[None]] | None,
     ) -> None:
         self._client_tools = client_tools
         self._session_id = session_id
@@ -99,10 +99,11 @@ class Handover:
         index = len(self.call_ids)
         self.call_ids[call.tool_call_id] = own_id
         self._told[call.tool_call_id] = ""
-        await self._emit(ToolCallStarted(index=index, call_id=own_id, tool=call.tool_name, kind=kind))
+        if self._emit is not None:
+            await self._emit(ToolCallStarted(index=index, call_id=own_id, tool=call.tool_name, kind=kind))
 
     async def _tell(self, call_id: str, arguments: str) -> None:
-        if arguments:
+        if arguments and self._emit is not None:
             index = list(self.call_ids).index(call_id)
             self._told[call_id] += arguments
             await self._emit(ToolCallDelta(index, arguments))

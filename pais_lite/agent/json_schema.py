@@ -11,7 +11,14 @@ from typing import Any
 
 from pydantic_core import SchemaError, SchemaValidator, ValidationError, core_schema
 
-__all__ = ["JsonSchema", "UnusableSchema", "check_shape"]
+__all__ = [
+    "LIST_KEYWORDS",
+    "MAPPING_KEYWORDS",
+    "SCHEMA_KEYWORDS",
+    "JsonSchema",
+    "UnusableSchema",
+    "check_shape",
+]
 
 # Deeper than anything that a person or a tool writes, and far from the interpreter's own limit.
 _MAX_DEPTH = 64
@@ -36,7 +43,8 @@ _REFUSED = (
     "unevaluatedItems",
     "unevaluatedProperties",
 )
-_SCHEMAS = (
+# The keywords that hold schemas: one, a list of them, or some by name. Elsewhere, the same words are data.
+SCHEMA_KEYWORDS = (
     "additionalItems",
     "additionalProperties",
     "contains",
@@ -47,8 +55,8 @@ _SCHEMAS = (
     "propertyNames",
     "then",
 )
-_LISTS = ("allOf", "anyOf", "oneOf", "prefixItems")
-_MAPPINGS = ("$defs", "patternProperties", "properties")
+LIST_KEYWORDS = ("allOf", "anyOf", "oneOf", "prefixItems")
+MAPPING_KEYWORDS = ("$defs", "patternProperties", "properties")
 _SHAPES: dict[str, tuple[Callable[[Any], bool], str]] = {
     "$ref": (lambda value: isinstance(value, str), "a string"),
     "enum": (lambda value: isinstance(value, list), "a list"),
@@ -120,7 +128,8 @@ class JsonSchema:
 
     def maybe_violation(self, value: Any) -> str | None:
         """Return what is wrong with a value, and where, `None` when it fits."""
-        return next(self._violations(self._root, value, "$"), None)
+        found = next(self._violations(self._root, value, "$"), None)
+        return found or next(_no_json(value, "$"), None)
 
     # -------------------------------------------------------------------------------------------- the schema itself
 
@@ -304,15 +313,15 @@ class JsonSchema:
 
 def _parts(schema: Mapping[str, Any], where: str) -> Iterator[tuple[str, object]]:
     """Return the schemas that are directly in one, each with its place."""
-    for keyword in _SCHEMAS:
+    for keyword in SCHEMA_KEYWORDS:
         if keyword in schema:
             yield f"{where}.{keyword}", schema[keyword]
-    for keyword in _LISTS:
+    for keyword in LIST_KEYWORDS:
         listed = schema.get(keyword, [])
         if not isinstance(listed, list) or (keyword in schema and not listed):
             raise UnusableSchema(f"{where}.{keyword} has to be a list of schemas")
         yield from ((f"{where}.{keyword}[{place}]", one) for place, one in enumerate(listed))
-    for keyword in _MAPPINGS:
+    for keyword in MAPPING_KEYWORDS:
         named = schema.get(keyword, {})
         if not isinstance(named, Mapping):
             raise UnusableSchema(f"{where}.{keyword} has to be an object of schemas")
@@ -354,6 +363,18 @@ def _is_multiple(value: float, of: float) -> bool:
         return False
     # Tenths are not exact in binary.
     return math.isfinite(quotient) and math.isclose(quotient, round(quotient), rel_tol=1e-9, abs_tol=1e-9)
+
+
+def _no_json(value: Any, path: str) -> Iterator[str]:
+    """Tell of NaN and infinity, which lenient readers take and JSON has no words for, wherever they are."""
+    if isinstance(value, float) and not math.isfinite(value):
+        yield f"{path}: has to be a number that JSON can write"
+    elif isinstance(value, Mapping):
+        for name, entry in value.items():
+            yield from _no_json(entry, f"{path}.{name}")
+    elif isinstance(value, list):
+        for place, item in enumerate(value):
+            yield from _no_json(item, f"{path}[{place}]")
 
 
 def _is_number(value: object) -> bool:

@@ -163,7 +163,7 @@ def _read_part(part: object, place: int) -> UserContent:
                 return _read_binary(data, _AUDIO_TYPES[audio_format], place)
             case "file", {"file_data": str() as data, "filename": str() as filename}:
                 return _read_file(data, filename, place)
-            case "file", {"file_data": str() as data}:
+            case "file", {"file_data": str() as data, **others} if others.get("filename") is None:
                 return _read_file(data, "", place)
             case (("text" | "image_url" | "input_audio" | "file"), _):
                 raise _wrong(f"a part of type {kind!r} does not hold what it has to", place)
@@ -265,11 +265,11 @@ def _read_result(
 ) -> ToolResult:
     call_id = message.get("tool_call_id")
     if not isinstance(call_id, str):
-        raise _wrong("tool_call_id has to be the id of a tool call before it", place)
+        raise _wrong("tool_call_id has to be a string", place)
     if call_id in calls.answered:
         raise _wrong(f"the tool call {call_id!r} has a result already", place)
     if call_id not in calls.waiting and (calls.waiting or not in_session):
-        raise _wrong("tool_call_id has to be the id of a tool call before it", place)
+        raise _wrong(f"no tool call before it has the id {call_id!r}", place)
     calls.waiting.discard(call_id)
     calls.answered.add(call_id)
     return ToolResult(call_id=call_id, content=_read_text(message.get("content"), place))

@@ -12,6 +12,7 @@ from pydantic_ai.toolsets import FunctionToolset
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 from pais_lite.agent.json_schema import JsonSchema, UnusableSchema
+from pais_lite.agent.older_schemas import modernized
 from pais_lite.agent.request import OutputFormat
 from pais_lite.errors import InvalidRequest
 
@@ -82,11 +83,12 @@ class OutputTypes:
 
 
 def check_schema(schema: object) -> Mapping[str, Any]:
-    """Return a schema that answers can be held to.
+    """Return a schema that answers can be held to, in the words of JSON Schema 2020-12.
 
     Raises:
         UnusableSchema: it is no JSON schema, not of an object, or says what is not supported.
     """
+    schema = modernized(schema)
     JsonSchema(schema)
     if not isinstance(schema, Mapping) or schema.get("type") != "object":
         raise UnusableSchema("the schema has to be of an object: its type has to be object")

@@ -96,6 +96,8 @@ class _Reader:
         placed = [*self.instructing, *self.said]
         if self.approvals and not self.said:
             return Conversation(instructions=_joined(self.instructing))
+        if not self.said:
+            raise _wrong("has to hold a turn of the user, or answers to calls")
         try:
             found = read_conversation([message for _, message in placed], in_session=in_session)
         except WrongMessage as exc:
@@ -113,6 +115,8 @@ class _Reader:
         content = item.get("content")
         if isinstance(content, list):
             content = [_read_part(part, place, at) for at, part in enumerate(content)]
+            if role != "assistant" and any(part["type"] == "refusal" for part in content):
+                raise _wrong("a refusal can only be the assistant's", place)
         elif not isinstance(content, str):
             raise _wrong("content has to be a string or a list of parts", place)
         message = {"role": role, "content": content}
@@ -178,7 +182,9 @@ def _read_part(part: object, place: int, at: int) -> dict[str, Any]:
             return {"type": "refusal", "refusal": text}
         case {"type": "input_image", "image_url": str() as url}:
             return {"type": "image_url", "image_url": {"url": url}}
-        case {"type": "input_file", "file_data": str()}:
+        case {"type": "input_file", "file_data": str(), **others} if isinstance(
+            others.get("filename"), str | None
+        ):
             return {"type": "file", "file": part}
         case {"type": "input_audio", "input_audio": audio}:
             return {"type": "input_audio", "input_audio": audio}

@@ -124,7 +124,7 @@ class LocalRuns(Runs):
         self._forget(place)
         entry = self._under_way.pop(place, None)
         if entry is not None:
-            self._forget_key(owner, entry.new.once)
+            self._forget_key(place, entry.new.once)
             entry.run.cancel(RunCancelled("the run was deleted"))
             await entry.run.ending()
         return True
@@ -211,9 +211,9 @@ class LocalRuns(Runs):
         once = entry.new.once
         if not entry.run.has_begun:
             # Nothing has happened, so that the same request may well be tried again.
-            self._forget_key(place[0], once)
+            self._forget_key(place, once)
         if self._under_way.pop(place, None) is None or not entry.new.store:
-            self._forget_key(place[0], once)
+            self._forget_key(place, once)
             return
         weight = entry.log.weight + len(dump_json(entry.details))
         self._ended[place] = _Ended(entry.record(self._agent.name), entry.log, once, weight)
@@ -233,11 +233,16 @@ class LocalRuns(Runs):
         ended = self._ended.pop(place, None)
         if ended is not None:
             self._ended_weight -= ended.weight
-            self._forget_key(place[0], ended.once)
+            self._forget_key(place, ended.once)
 
-    def _forget_key(self, owner: str, once: Once | None) -> None:
-        if once is not None:
-            self._once.pop((owner, once.key), None)
+    def _forget_key(self, place: _Place, once: Once | None) -> None:
+        if once is None:
+            return
+        key = (place[0], once.key)
+        _, holder = self._once.get(key, (None, None))
+        if holder == place:
+            # Else it was free, and another run has come with it since.
+            del self._once[key]
 
 
 class _QueuedTurn(Turn):

@@ -90,6 +90,15 @@ def test_keywords(schema: Any, fits: list[Any], does_not: list[Any]) -> None:
 
 
 @pytest.mark.parametrize(
+    ("value", "path"),
+    [({"n": float("nan")}, "$.n"), ({"a": [0, {"b": float("inf")}]}, "$.a[1].b"), ([-float("inf")], "$[0]")],
+)
+def test_numbers_that_json_has_no_words_for(value: Any, path: str) -> None:
+    for schema in (True, {"properties": {"n": {"type": "number"}}}):
+        assert JsonSchema(schema).maybe_violation(value) == f"{path}: has to be a number that JSON can write"
+
+
+@pytest.mark.parametrize(
     ("schema", "complaint"),
     [
         ([], "schema has to be an object or a boolean"),

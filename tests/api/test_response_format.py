@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from pydantic import BaseModel
-from pydantic_ai import Agent, ModelRetry
+from pydantic_ai import Agent, ModelRetry, StructuredDict
 from pydantic_ai.messages import ModelMessage, ModelResponse, TextPart
 from pydantic_ai.models.function import AgentInfo, DeltaThinkingPart, FunctionModel
 from pydantic_ai.profiles import ModelProfile
@@ -66,6 +66,7 @@ async def test_the_text_of_a_stream_is_json_also_when_the_model_needed_two_attem
         ({"name": "Ada"}, "$: 'age' is missing"),
         ({"name": "Ada", "age": -1}, "$.age: has to be at least 0"),
         ({**ADA, "secret": "s3cret"}, "$: 'secret' is not allowed"),
+        ('{"name": "Ada", "age": NaN}', "$.age: has to be an integer"),
         ("Once upon a time, s3cret.", "Invalid JSON"),
         ([ADA], "object"),
     ],
@@ -208,6 +209,18 @@ async def test_an_agent_with_an_output_of_its_own_keeps_it() -> None:
     answer = await ask_for(server, json_schema())
     assert error_of(answer) == (502, "model_behavior", None)
     assert "$: 'name' is missing" in answer.json()["error"]["message"]
+
+
+async def test_numbers_that_json_has_no_words_for() -> None:
+    answer = await ask_for(speaker('{"n": Infinity}', '{"n": Infinity}'), {"type": "json_object"})
+    assert error_of(answer) == (502, "model_behavior", None)
+    assert "$.n: has to be a number that JSON can write" in answer.json()["error"]["message"]
+    infinite = {"tool_calls": [{"name": "final_result", "arguments": '{"n": Infinity}'}]}
+    server = serve(
+        Agent("test", name="clerk", output_type=StructuredDict({"type": "object"})),
+        debug_mock_responses=[infinite],
+    )
+    assert message_of(await ask_for(server, None))["content"] == '{"n":null}'
 
 
 async def test_an_agent_with_checks_of_its_own_takes_no_other_form_and_no_tools() -> None:

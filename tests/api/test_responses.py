@@ -13,6 +13,7 @@ from pydantic_ai.models.function import AgentInfo, FunctionModel
 from pais_lite import AgentServer, serve
 from pais_lite.agent import event_log
 from pais_lite.runs import local
+from tests.support.agents import call
 from tests.support.asgi import Answer, ask, chat, exchange, make_scope
 
 pytestmark = pytest.mark.anyio
@@ -390,3 +391,20 @@ async def test_error_of_the_agent_names_the_field_of_this_protocol(quick: Teller
     assert error["message"].startswith("input: no call")
     stored = (await get(server, refused.headers["x-run-id"])).json()
     assert stored["error"]["message"] == error["message"]
+
+
+async def test_text_before_a_call_comes_before_it_in_every_answer() -> None:
+    tool = {"type": "function", "name": "show_map"}
+    server = serve(
+        Agent("test", name="guide"), debug_mock_responses=[call(("show_map", {}), content="Look:")]
+    )
+    answers = [await post(server, tools=[tool]), await post(server, tools=[tool], stream=True)]
+    plain, streamed = answers[0].json(), events(answers[1])[-1]["response"]
+
+    for response in (plain, streamed, await ended(server, plain["id"])):
+        text, handed_out = response["output"]
+        assert (text["content"][0]["text"], text["phase"]) == ("Look:", "commentary")
+        assert (handed_out["type"], handed_out["name"], handed_out["arguments"]) == (
+            *("function_call", "show_map"),
+            "{}",
+        )

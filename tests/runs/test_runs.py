@@ -395,6 +395,9 @@ async def test_a_run_that_never_began_gives_its_key_back(make: Make) -> None:
             return run.is_new and isinstance(await end(run), Finished)
 
         await until(works)
+        # It is that run's from then on, also when the one that never began is forgotten.
+        assert await pair.one.delete(refused.record.run_id, "user")
+        assert not (await start(pair.two, new_run(key="k"))).is_new
 
 
 # ----------------------------------------------------------------------------------------------------- turns of a session
