@@ -57,7 +57,7 @@ def run(arguments: argparse.Namespace) -> int:
 def _run_supervised(arguments: argparse.Namespace, settings: Settings) -> int:
     if arguments.workers > 1 and settings.memory_enabled and settings.memory_type == "local":
         _log.warning(
-            "each worker has a memory of its own: sessions that have to be shared need MEMORY_TYPE=redis"
+            "each worker has a memory of its own: sessions and runs that have to be shared need MEMORY_TYPE=redis"
         )
     listener = bind(settings.agent_host, settings.agent_port)
     command = [sys.executable, "-m", "pais_lite", "run", f"--fd={listener.fileno()}"]

@@ -100,7 +100,7 @@ def _read_model(body: object, agents: Mapping[str, object], default: str | None)
         raise InvalidRequest("model has to be a string", param="model")
     if model not in agents:
         raise NotFound(
-            f"there is no such model; there is {', '.join(agents)}", param="model", code="model_not_found"
+            f"there is no such model; it has to be one of {', '.join(agents)}", param="model", code="model_not_found"
         )
     return model
 
@@ -114,7 +114,7 @@ def _by_query(handlers: Mapping[str, Handler]) -> Handler:
             )
         if agent not in handlers:
             raise NotFound(
-                f"there is no such agent; there is {', '.join(handlers)}",
+                f"there is no such agent; it has to be one of {', '.join(handlers)}",
                 param="agent",
                 code="agent_not_found",
             )
