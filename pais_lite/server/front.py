@@ -100,7 +100,9 @@ def _read_model(body: object, agents: Mapping[str, object], default: str | None)
         raise InvalidRequest("model has to be a string", param="model")
     if model not in agents:
         raise NotFound(
-            f"there is no such model; it has to be one of {', '.join(agents)}", param="model", code="model_not_found"
+            f"there is no such model; it has to be one of {', '.join(agents)}",
+            param="model",
+            code="model_not_found",
         )
     return model
 

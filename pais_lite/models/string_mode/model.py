@@ -148,7 +148,7 @@ class StringModeModel(WrapperModel):
             # An output in text has a format of its own, which a schema for calls or prose would fight.
             constrain=self._constrain and parameters.output_mode not in ("native", "prompted"),
         )
-        if not (tools and offer.constrain and await self._is_small()):
+        if not (tools and self._constrain and await self._is_small()):
             return Turn(offer)
         decision = await decide(self.wrapped, messages, settings, tools, text=text)
         if decision.call:
@@ -160,7 +160,9 @@ class StringModeModel(WrapperModel):
                 finish_reason="tool_call",
             )
         if decision.offer:
-            offer = replace(offer, tools=list(decision.offer), text=False, several=False)
+            offer = replace(
+                offer, tools=list(decision.offer), text=False, several=False, constrain=self._constrain
+            )
             return Turn(offer, spent=decision.usage)
         return Turn(offer, talk=True, spent=decision.usage)
 

@@ -10,7 +10,7 @@ import httpx2
 import pytest
 from openai import AsyncOpenAI
 from pydantic import BaseModel
-from pydantic_ai import Agent, ModelRetry
+from pydantic_ai import Agent, ModelRetry, NativeOutput
 from pydantic_ai.exceptions import ModelHTTPError
 from pydantic_ai.messages import (
     ModelMessage,
@@ -420,3 +420,17 @@ async def test_small_model_fills_in_an_output() -> None:
     assert output == City(name="Oslo", people=42)
     schema = wire.bodies[0]["response_format"]["json_schema"]["schema"]
     assert schema["required"] == ["tool_calls"]
+
+
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize("prompt", ["Good morning!", "Double the number 21"])
+async def test_small_model_with_tools_is_held_to_the_form_of_its_answer(prompt: str, stream: bool) -> None:
+    wire = Wire('{"name": "Oslo", "people": 42}')
+    output, _, messages = await run(small_agent(wire, NativeOutput(City)), prompt, stream=stream)
+    assert output == City(name="Oslo", people=42)
+    called = [part for message in messages for part in message.parts if isinstance(part, ToolCallPart)]
+    assert len(called) == ("Double" in prompt)
+    # Nothing of tools is in the one request, which would fight with the form.
+    (body,) = wire.bodies
+    assert body["response_format"]["json_schema"]["schema"]["required"] == ["name", "people"]
+    assert "tool_calls" not in str(body["messages"])
