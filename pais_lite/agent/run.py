@@ -132,7 +132,13 @@ class Run:
         self._timer = self._loop.call_at(end, self._time_out)
 
     def _time_out(self) -> None:
-        self.cancel(RunTimedOut(f"the run did not finish within {self._timeout:g} seconds"))
+        if self._latest is not None and self._loop.time() >= self._latest:
+            why = "the run did not finish while its caller waited for it"
+        elif self.has_begun:
+            why = f"the run did not finish within {self._timeout:g} seconds"
+        else:
+            why = f"the run's turn in its session did not come within {self._timeout:g} seconds"
+        self.cancel(RunTimedOut(why))
 
     async def _live(self, work: Callable[["Run"], Awaitable[Finished | Failed]]) -> None:
         try:

@@ -32,6 +32,7 @@ async def test_run_takes_no_longer_than_somebody_waits_for_it() -> None:
     server = mock_server(call(("sleep", {})), "Done.", agent=sleeper())
     answer = await ask(server, "POST", CHAT, chat(), {"x-request-timeout": "0.2"})
     assert (answer.status, answer.json()["error"]["code"]) == (504, "run_timeout")
+    assert "while its caller waited" in answer.json()["error"]["message"]
 
 
 @pytest.mark.parametrize("timeout", ["", "soon", "nan", "-1", "0", "inf", "1e99", "60"])
