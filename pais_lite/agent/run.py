@@ -132,7 +132,7 @@ class Run:
         self._timer = self._loop.call_at(end, self._time_out)
 
     def _time_out(self) -> None:
-        if self._latest is not None and self._loop.time() >= self._latest:
+        if self.deadline == self._latest:
             why = "the run did not finish while its caller waited for it"
         elif self.has_begun:
             why = f"the run did not finish within {self._timeout:g} seconds"
