@@ -43,6 +43,8 @@ class _Ended:
     log: EventLog
     once: Once | None
     weight: int
+    # `known` may be changed later, which does not make it stay longer.
+    ended_at: datetime
 
     def record(self, agent: str) -> RunRecord:
         """Return what is known of the run."""
@@ -216,7 +218,8 @@ class LocalRuns(Runs):
             self._forget_key(place, once)
             return
         weight = entry.log.weight + len(dump_json(entry.details))
-        self._ended[place] = _Ended(entry.record(self._agent.name), entry.log, once, weight)
+        known = entry.record(self._agent.name)
+        self._ended[place] = _Ended(known, entry.log, once, weight, known.updated_at)
         self._ended_weight += weight
         while len(self._ended) > MAX_ENDED_RUNS or self._ended_weight > MAX_ENDED_WEIGHT:
             self._forget(next(iter(self._ended)))
@@ -225,7 +228,7 @@ class LocalRuns(Runs):
         horizon = datetime.now(UTC) - self._ttl
         while self._ended:
             place, ended = next(iter(self._ended.items()))
-            if ended.known.updated_at > horizon:
+            if ended.ended_at > horizon:
                 return
             self._forget(place)
 

@@ -282,6 +282,22 @@ async def test_runs_are_forgotten_when_their_time_is_up(make: Make) -> None:
         assert (await start(pair.two, new_run(key="k"))).is_new
 
 
+async def test_what_is_added_to_a_run_does_not_keep_it_longer(make: Make) -> None:
+    async with make(run_ttl_minutes=0.017) as pair:
+        new = new_run()
+        await end(await start(pair.one, new))
+
+        async def is_gone() -> bool:
+            try:
+                await pair.one.amend(new.run_id, "user", {"a": 1})
+            except NotFound:
+                return True
+            return False
+
+        assert not await is_gone()
+        await until(is_gone)
+
+
 async def test_a_log_that_grew_too_long_says_so(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     for module in (event_log, log_writer):
         monkeypatch.setattr(module, "MAX_LOG_WEIGHT", 20_000)
