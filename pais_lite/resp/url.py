@@ -5,8 +5,8 @@
 - `redis+sentinel://[user[:password]@]host[:port][,host[:port]...]/service[/database]`, and `rediss+sentinel://`
 
 User, password, path and service are percent-decoded. Options follow as a query, under the names that redis-py made
-common: `db`, `socket_connect_timeout` and `socket_timeout` (seconds; also `connect_timeout` and `command_timeout`),
-`client_name`, and for TLS `ssl_ca_certs`, `ssl_certfile`, `ssl_keyfile`, `ssl_cert_reqs` (`required`, `none`) and
+common: `db`, `socket_connect_timeout` (seconds to connect in; also `connect_timeout`), `socket_timeout` (seconds that the
+server may be silent while it owes an answer; also `command_timeout`), `client_name`, and for TLS `ssl_ca_certs`, `ssl_certfile`, `ssl_keyfile`, `ssl_cert_reqs` (`required`, `none`) and
 `ssl_check_hostname` (`true`, `false`); for sentinels that have users of their own `sentinel_username` and
 `sentinel_password`.
 """
