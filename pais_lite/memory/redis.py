@@ -129,7 +129,7 @@ class RedisMemory(Memory):
         """
         async with translated():
             replies = await self._client.transaction(self.commands.open_turn(session_id, turn, context_limit))
-        before = conversation_before(replies, context_limit)
+        before = conversation_before(replies, turn, context_limit)
         return await self.read_before(session_id, turn, context_limit) if before is None else before
 
     async def read_before(self, session_id: str, turn: MemoryEvent, context_limit: int) -> list[MemoryEvent]:

@@ -298,11 +298,11 @@ async def test_a_command_that_waited_to_be_written_has_its_time_from_then() -> N
 
         group.start_soon(ask)
         await script.expect(("GET", "k"))
-        script.say(b":1\r\n")
         group.start_soon(ask)
         # It has queued by then, and lets others go before it.
         await anyio.lowlevel.checkpoint()
         time.sleep(0.6)  # noqa: ASYNC251
+        script.say(b":1\r\n")
         await script.expect(("GET", "k"))
         await anyio.sleep(A_MOMENT)
         script.say(b":1\r\n")
