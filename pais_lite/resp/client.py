@@ -8,6 +8,7 @@ again only when the caller said that it may run twice; else the caller gets `Out
 
 import random
 from collections.abc import Sequence
+from dataclasses import replace
 from time import monotonic
 from types import TracebackType
 from typing import Self
@@ -76,6 +77,21 @@ class Client:
         self._last_failure: RespError | None = None
         self._closed = False
         self._random = random.SystemRandom()
+
+    def another(self, *, connections: int = 2, command_timeout: float | None = None) -> "Client":
+        """Return another client of the same server, which whoever asked for it closes.
+
+        It knows the nodes of a cluster that this one has found, and the other way around.
+        """
+        url = self._url if command_timeout is None else replace(self._url, command_timeout=command_timeout)
+        client = Client(
+            url,
+            connections=connections,
+            attempts=self._attempts,
+            health_check_seconds=self._health_check_seconds,
+        )
+        client._dialer = self._dialer.another(url)
+        return client
 
     def __repr__(self) -> str:
         return f"Client({self._url!r})"

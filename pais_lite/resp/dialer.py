@@ -21,14 +21,20 @@ __all__ = ["Dialer"]
 class Dialer:
     """What is known of where the server is. Raises `InvalidUrl` for certificates that cannot be read."""
 
-    def __init__(self, url: RedisUrl, limits: Limits | None) -> None:
+    def __init__(
+        self, url: RedisUrl, limits: Limits | None = None, *, homes: list[Address] | None = None
+    ) -> None:
         self._url = url
         self._tls = make_tls_context(url.tls) if url.tls is not None else None
         self._limits = limits
         # The node that a MOVED named, until it fails.
         self._moved_to: Address | None = None
-        # Servers to begin with; what failed last comes last.
-        self._homes = list(url.addresses)
+        # Servers to begin with; what failed last comes last. All who look for the same server share one list.
+        self._homes = list(url.addresses) if homes is None else homes
+
+    def another(self, url: RedisUrl) -> "Dialer":
+        """Return one for the same server that knows what this one has learned, and will learn."""
+        return Dialer(url, self._limits, homes=self._homes)
 
     async def dial(self) -> tuple[Connection, Address]:
         """Return a connection that has been greeted, and whose it is; raises `RespError`."""
@@ -95,7 +101,7 @@ class Dialer:
         """Take note of the nodes of a cluster, and forget those that have left it."""
         if nodes:
             known = [home for home in self._homes if home in nodes or home in self._url.addresses]
-            self._homes = list(dict.fromkeys((*known, *nodes)))
+            self._homes[:] = dict.fromkeys((*known, *nodes))
 
     def _doubt(self, address: Address) -> None:
         """Begin with the others next time."""
