@@ -12,8 +12,10 @@ import pytest
 from pais_lite.events import Finished, TextDelta
 from pais_lite.resp import Argument, OutcomeUnknown, Reply
 from pais_lite.runs.codec import encode_events
+from pais_lite.runs.redis import turn
 from pais_lite.runs.redis.scripts import OPEN, Script
 from tests.support.replicas import TIMEOUT, Replicas, end, new_run, read, replicas, start, told
+from tests.support.sockets import until
 from tests.support.topologies import Deployment, cluster, sentinels
 from tests.support.valkey import ValkeyServer
 
@@ -106,6 +108,7 @@ async def test_a_server_that_refuses_everybody_makes_no_replica_dead(own_valkey:
 async def test_a_run_that_was_given_the_session_without_hearing_so_goes_on(
     valkey: ValkeyServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(turn, "_ASK_SECONDS", 0.1)
     async with replicas(valkey) as pair:
         first, second = await start(pair.one, new_run("wait a")), await start(pair.two, new_run("say b"))
         await pair.two.registered(second.record.run_id, "user")
@@ -129,3 +132,27 @@ async def test_a_run_that_was_given_the_session_without_hearing_so_goes_on(
         assert [event.content for event in events] == ["wait a", "before after", "say b", "b "]
         # The model saw what was before, and its turn once.
         assert pair.model.histories["say b"] == ["wait a", "before after", "say b"]
+
+
+async def test_an_end_that_was_cut_short_in_the_server_is_finished_when_it_is_told_again(
+    valkey: ValkeyServer,
+) -> None:
+    async with replicas(valkey) as pair:
+        # It lives on, and so does its place in the line.
+        pair.one.open()
+        new = new_run("wait gate")
+        run = await start(pair.one, new)
+        await pair.one.registered(new.run_id, "user")
+        # As a key that has gone to another node makes it: the script fails after its first writes.
+        index = "pais:{obedient}:runs:user:chat"
+        valkey.ask("DEL", index)
+        valkey.ask("SET", index, "no-set")
+        pair.model.gates["gate"].set()
+        record = f"pais:{{obedient}}:run:user:{new.run_id}"
+        await until(lambda: b"completed" in valkey.ask("HGET", record, "status"))
+        valkey.ask("DEL", index)
+        assert isinstance(await end(run), Finished)
+        assert isinstance(await end(await start(pair.two, new_run("say next"))), Finished)
+        assert valkey.ask("SCARD", f"pais:{{obedient}}:owned:{pair.one._store.replica}") == b":0\r\n"  # type: ignore[attr-defined]
+        events = await pair.served[0].agent.memory.get_events("s")
+        assert [event.content for event in events] == ["wait gate", "before after", "say next", "next "]
