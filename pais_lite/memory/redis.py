@@ -38,7 +38,7 @@ from pais_lite.memory.redis_commands import (
     unavailable,
     window_for,
 )
-from pais_lite.resp import Client, Command, OutcomeUnknown, Reply, RespError, parse_url, to_dict
+from pais_lite.resp import Client, Command, OutcomeUnknown, Reply, RespError, to_dict
 
 __all__ = ["RedisMemory"]
 
@@ -82,8 +82,7 @@ class RedisMemory(Memory):
             max_session_events=max_session_events,
             ttl_seconds=max(1, round(ttl_hours * 3600)),
         )
-        self._url = parse_url(url)
-        self._client = Client(self._url)
+        self._client = Client(url)
 
     def for_owner(self, owner: str) -> "RedisMemory":
         """Return a memory over the same connections that sees the sessions of `owner` and no others."""
@@ -94,8 +93,7 @@ class RedisMemory(Memory):
 
     def new_client(self, *, command_timeout: float | None = None, connections: int = 2) -> Client:
         """Return another client of the same server, which whoever asked for it closes."""
-        url = self._url if command_timeout is None else replace(self._url, command_timeout=command_timeout)
-        return Client(url, connections=connections)
+        return self._client.another(command_timeout=command_timeout, connections=connections)
 
     async def append(self, session_id: str, events: Sequence[MemoryEvent]) -> None:
         """Add the events to the end of a session, all or none, creating the session where there is none."""
@@ -129,7 +127,7 @@ class RedisMemory(Memory):
         """
         async with translated():
             replies = await self._client.transaction(self.commands.open_turn(session_id, turn, context_limit))
-        before = conversation_before(replies, context_limit)
+        before = conversation_before(replies, turn, context_limit)
         return await self.read_before(session_id, turn, context_limit) if before is None else before
 
     async def read_before(self, session_id: str, turn: MemoryEvent, context_limit: int) -> list[MemoryEvent]:

@@ -77,12 +77,19 @@ class SessionCommands:
         return [read, *self.append(session_id, [turn])]
 
 
-def conversation_before(replies: Sequence[Reply], context_limit: int) -> list[MemoryEvent] | None:
+def conversation_before(
+    replies: Sequence[Reply], turn: MemoryEvent, context_limit: int
+) -> list[MemoryEvent] | None:
     """Return the conversation events that were there before a turn, from the first two replies to `open_turn`.
 
-    A turn that used very many tools may have filled the window: then there is `None`, and more has to be read.
+    A turn that used very many tools may have filled the window: then there is `None`, and more has to be read. The turn
+    itself is among them when it was opened before, and nobody heard so.
     """
-    found = [event for event in decode_events(replies[0]) if event.event_type in CONVERSATION_EVENTS]
+    found = [
+        event
+        for event in decode_events(replies[0])
+        if event.event_type in CONVERSATION_EVENTS and event.event_id != turn.event_id
+    ]
     length = replies[1]
     if len(found) < context_limit and isinstance(length, int) and length > window_for(context_limit) + 1:
         return None

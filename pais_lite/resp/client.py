@@ -8,14 +8,17 @@ again only when the caller said that it may run twice; else the caller gets `Out
 
 import random
 from collections.abc import Sequence
+from dataclasses import replace
 from time import monotonic
 from types import TracebackType
 from typing import Self
 
 import anyio
 
+from pais_lite.resp.cluster import moved_address
 from pais_lite.resp.commands import Argument, Command, encode_command, encode_pipeline
 from pais_lite.resp.connection import Connection
+from pais_lite.resp.dialer import Dialer
 from pais_lite.resp.errors import (
     ClientClosed,
     CommandTimedOut,
@@ -25,10 +28,7 @@ from pais_lite.resp.errors import (
     ServerError,
     TransactionAborted,
 )
-from pais_lite.resp.handshake import greet
 from pais_lite.resp.protocol import Limits
-from pais_lite.resp.sentinel import find_primary, verify_primary
-from pais_lite.resp.transport import make_tls_context, open_transport
 from pais_lite.resp.url import Address, RedisUrl, parse_url
 from pais_lite.resp.values import Reply
 
@@ -40,8 +40,8 @@ _COMPANY = 256
 _FRESH_SECONDS = 0.05
 _FIRST_PAUSE = 0.05
 _LONGEST_PAUSE = 1.0
-# The server's words for "not run, but it might be in a moment, or elsewhere".
-_REFUSALS = frozenset({"CLUSTERDOWN", "LOADING", "MASTERDOWN", "MOVED", "READONLY", "TRYAGAIN"})
+# Refusals that another server may not have: this one was the primary once, or has lost sight of the others.
+_WRONG_SERVER = frozenset({"CLUSTERDOWN", "MASTERDOWN", "READONLY"})
 _MULTI = encode_command(["MULTI"])
 _EXEC = encode_command(["EXEC"])
 
@@ -65,21 +65,33 @@ class Client:
         limits: Limits | None = None,
     ) -> None:
         self._url = parse_url(url) if isinstance(url, str) else url
-        self._tls = make_tls_context(self._url.tls) if self._url.tls is not None else None
+        self._dialer = Dialer(self._url, limits)
         self._most_connections = connections
         self._attempts = attempts
         self._health_check_seconds = health_check_seconds
-        self._limits = limits
         self._connections: list[tuple[Connection, Address]] = []
         # Connections that only owe replies.
         self._retired: list[Connection] = []
-        # The node that a MOVED named, until it fails.
-        self._moved_to: Address | None = None
         self._connecting = anyio.Lock()
         self._failed_dials = 0
         self._last_failure: RespError | None = None
         self._closed = False
         self._random = random.SystemRandom()
+
+    def another(self, *, connections: int = 2, command_timeout: float | None = None) -> "Client":
+        """Return another client of the same server, which whoever asked for it closes.
+
+        It knows the nodes of a cluster that this one has found, and the other way around.
+        """
+        url = self._url if command_timeout is None else replace(self._url, command_timeout=command_timeout)
+        client = Client(
+            url,
+            connections=connections,
+            attempts=self._attempts,
+            health_check_seconds=self._health_check_seconds,
+        )
+        client._dialer = self._dialer.another(url)
+        return client
 
     def __repr__(self) -> str:
         return f"Client({self._url!r})"
@@ -243,63 +255,33 @@ class Client:
         return min((entry[0] for entry in self._connections), key=lambda each: each.waiting, default=None)
 
     async def _dial(self) -> Connection:
-        url = self._url
-        address = self._moved_to
-        # A moved-to node that cannot be reached has moved on, or died: the URL knows better then.
-        self._moved_to = None
-        sentinel = address is None and url.service is not None
-        if address is None:
-            address = await find_primary(url, self._tls) if sentinel else url.addresses[0]
-        transport = await open_transport(address, self._tls, url.connect_timeout)
-        connection = Connection(transport, url.connect_timeout, self._limits)
-        try:
-            await greet(
-                connection,
-                username=url.username,
-                password=url.password,
-                client_name=url.client_name,
-                database=url.database,
-            )
-            if sentinel:
-                await verify_primary(connection, address)
-        except OutcomeUnknown as exc:
-            connection.close()
-            raise ConnectionFailed(
-                "the connection to the Redis server was lost", address=str(address)
-            ) from exc
-        except BaseException:
-            connection.close()
-            raise
+        connection, address = await self._dialer.dial()
         if self._closed:
             connection.close()
             raise ClientClosed("the Redis client was closed")
-        connection.timeout = url.command_timeout
-        if not sentinel and address not in url.addresses:
-            self._moved_to = address
         self._connections.append((connection, address))
         return connection
 
     def _follow(self, refusal: ServerError, connection: Connection) -> bool:
         """Turn to where the command will run; return whether it is worth trying at once."""
+        asked = next((entry[1] for entry in self._connections if entry[0] is connection), None)
+        if asked is None:
+            # Somebody who was refused as well has turned already.
+            return refusal.word == "MOVED"
         if refusal.word == "MOVED":
-            address = _moved_address(refusal, self._address_of(connection))
+            address = moved_address(refusal, asked)
             if address is None:
                 return False
-            self._moved_to = address
+            self._dialer.turn_to(address)
             for entry in self._connections[:]:
                 if entry[1] != address:
                     self._drop(entry[0])
             return True
-        if refusal.word == "READONLY":
-            # It was the primary once. A sentinel, or the name's new address, leads to the one that is.
-            self._moved_to = None
+        if refusal.word in _WRONG_SERVER:
+            # A sentinel, another node, or the name's new address leads to the one that will run it.
+            self._dialer.turn_from(asked)
             self._drop(connection)
         return False
-
-    def _address_of(self, connection: Connection) -> Address:
-        return next(
-            (entry[1] for entry in self._connections if entry[0] is connection), self._url.addresses[0]
-        )
 
     def _drop(self, connection: Connection) -> None:
         """Give a connection nothing new; replies that are still to come arrive."""
@@ -320,22 +302,14 @@ def _refusal(replies: list[Reply], transaction: bool) -> ServerError | None:
         return None
     if not transaction:
         # Where some commands of a pipeline ran, sending only the others again would change their order.
-        refused = all(isinstance(reply, ServerError) and reply.word in _REFUSALS for reply in replies)
+        refused = all(isinstance(reply, ServerError) and reply.is_refusal for reply in replies)
         return last if refused else None
     if replies[0] != "OK":
         return None
-    if last.word in _REFUSALS:
+    if last.is_refusal:
         return last
-    refusals = (reply for reply in replies if isinstance(reply, ServerError) and reply.word in _REFUSALS)
+    refusals = (reply for reply in replies if isinstance(reply, ServerError) and reply.is_refusal)
     return next(refusals, None) if last.word == "EXECABORT" else None
-
-
-def _moved_address(refusal: ServerError, asked: Address) -> Address | None:
-    """Read `MOVED slot host:port`; no host means the one that was asked."""
-    host, _, port = refusal.message.split(" ")[-1].rpartition(":")
-    if not port.isdigit() or len(port) > 5:
-        return None
-    return Address(host or asked.host, int(port))
 
 
 def _raise_first(replies: list[Reply]) -> list[Reply]:

@@ -11,6 +11,10 @@ that request's cancel scope, and anyio has no detached tasks. The callers take t
 
 Nothing is lost with a cancelled task, for waiting is all that it does: bytes are in the transport, the kernel or the
 decoder. Its slot stays in the queue and swallows its replies when they come.
+
+The timeout is for the server alone. What many callers ask at once may take us longer to write and to read than the server
+may take to answer, and a loop that others keep busy hears late what has long come. So the clock runs while a reply is owed
+and nothing moves, and nobody is judged before all that has come is read.
 """
 
 from collections import deque
@@ -41,13 +45,13 @@ _RECEIVES_PER_TURN = 8
 class _Slot:
     """One caller's place in the queue: what it sends, how many replies it is owed, and those that have come."""
 
-    __slots__ = ("count", "data", "done", "error", "event", "queued_at", "replies", "written")
+    __slots__ = ("count", "data", "done", "error", "event", "replies", "sent_at", "written")
 
     def __init__(self, data: bytes, count: int) -> None:
         self.data = data
         self.count = count
         self.replies: list[Reply] = []
-        self.queued_at = monotonic()
+        self.sent_at = 0.0
         self.written = False
         self.done = False
         self.error: RespError | None = None
@@ -58,13 +62,15 @@ class _Slot:
 class Connection:
     """Sends commands over a transport and matches replies to them.
 
-    `timeout` is in seconds, from the moment when a command is queued until its last reply has come. A server that is
-    late with any reply is late with all that come after, so the connection is given up with the first. Commands that
-    block in the server (BLPOP) or change what replies there are (SUBSCRIBE, MONITOR, CLIENT REPLY) have no place here.
+    `timeout` is how many seconds the server may be silent while it owes a reply, or take nothing of what is to be sent. A
+    server that is late with any reply is late with all that come after, so the connection is given up with the first.
+    Commands that block in the server for longer (BLPOP) or change what replies there are (SUBSCRIBE, MONITOR, CLIENT
+    REPLY) have no place here.
     """
 
     def __init__(self, transport: Transport, timeout: float, limits: Limits | None = None) -> None:
         self._timeout = timeout
+        # When the peer last said something, or took something that it had not taken at once.
         self.last_used = monotonic()
         self._transport = transport
         self._decoder = Decoder(limits)
@@ -81,7 +87,7 @@ class Connection:
 
     @property
     def timeout(self) -> float:
-        """How many seconds a command may take."""
+        """How many seconds the server may be silent while it owes a reply."""
         return self._timeout
 
     @timeout.setter
@@ -165,8 +171,10 @@ class Connection:
         self._queued = []
         self._crowded = len(batch) > 1
         data = b"".join([slot.data for slot in batch]) if self._crowded else batch[0].data
+        now = monotonic()
         for slot in batch:
             slot.written = True
+            slot.sent_at = now
             slot.data = b""
         try:
             self._transport.write(data)
@@ -178,11 +186,14 @@ class Connection:
         self._draining = True
         try:
             with anyio.CancelScope(deadline=anyio.current_time() + self._overdue_in()) as scope:
-                while self._transport.unsent:
+                while unsent := self._transport.unsent:
                     await self._transport.wait_writable()
                     self._transport.flush()
+                    if self._transport.unsent < unsent:
+                        self.last_used = monotonic()
+                        scope.deadline = anyio.current_time() + self._timeout
             if scope.cancelled_caught:
-                self._time_out()
+                self._judge()
         except anyio.ClosedResourceError:
             # Somebody else found out first, and told every slot.
             self._lose(None)
@@ -203,10 +214,7 @@ class Connection:
                     if slot.done:
                         return
                     self._alarm.postpone()
-            # The reply may have come in the last moment.
-            self._receive()
-            if not slot.done and self._overdue_in() <= 0:
-                self._time_out()
+            self._judge()
         except anyio.ClosedResourceError:
             self._lose(None)
         finally:
@@ -214,8 +222,16 @@ class Connection:
             self._alarm.rest()
 
     def _overdue_in(self) -> float:
-        """Return in how many seconds the oldest reply is overdue."""
-        return self._slots[0].queued_at + self._timeout - monotonic() if self._slots else self._timeout
+        """Return in how many seconds the oldest reply is overdue, if nothing moves until then."""
+        if not self._slots or not self._slots[0].written:
+            return self._timeout
+        return max(self._slots[0].sent_at, self.last_used) + self._timeout - monotonic()
+
+    def _judge(self) -> None:
+        """Give the connection up if the server is late indeed: something may have come while the loop was busy."""
+        self._receive()
+        if self._failure is None and self._slots and self._overdue_in() <= 0:
+            self._fail(CommandTimedOut("the Redis server did not answer in time"))
 
     def _receive(self) -> None:
         """Take what has come without waiting, and hand replies to their slots."""
@@ -279,9 +295,6 @@ class Connection:
         failure.__cause__ = cause
         self._fail(failure)
 
-    def _time_out(self) -> None:
-        self._fail(CommandTimedOut("the Redis server did not answer in time"))
-
     def _fail(self, failure: RespError) -> None:
         """Close, and tell every slot what that means for it; only the first failure counts."""
         if self._failure is not None:
@@ -306,6 +319,6 @@ class Connection:
             return ConnectionFailed("the connection to the Redis server was lost before the command left")
         if isinstance(failure, ProtocolError):
             return ProtocolError(failure.message)
-        if isinstance(failure, CommandTimedOut) and monotonic() - slot.queued_at >= self._timeout * 0.99:
+        if isinstance(failure, CommandTimedOut) and monotonic() - slot.sent_at >= self._timeout * 0.99:
             return CommandTimedOut(failure.message)
         return OutcomeUnknown("the connection to the Redis server was lost before the reply came")

@@ -77,6 +77,16 @@ class CommandTimedOut(OutcomeUnknown):
     code = "redis_command_timeout"
 
 
+# The server's words for "not run, but it might be in a moment, or elsewhere". ASK is among them, since the server that it
+# names takes neither transactions nor several keys while a slot moves.
+_REFUSALS = frozenset(
+    (
+        *("ASK", "CLUSTERDOWN", "LOADING", "MASTERDOWN", "MOVED"),
+        *("NOREPLICAS", "READONLY", "TRYAGAIN", "UNBLOCKED"),
+    )
+)
+
+
 class ServerError(RespError):
     """The server's own error reply; the command had no effect, or the one that the server's manual describes.
 
@@ -92,6 +102,11 @@ class ServerError(RespError):
         first = message.partition(" ")[0]
         self.word = first if first and first.isupper() else "ERR"
         self.replies: list[object] | None = None
+
+    @property
+    def is_refusal(self) -> bool:
+        """Whether the server ran nothing, and may run the very same in a moment: during a failover, for instance."""
+        return self.word in _REFUSALS
 
 
 class AuthenticationFailed(ServerError):

@@ -17,10 +17,10 @@ async def greet(
     password: str | None = None,
     client_name: str | None = None,
     database: int = 0,
-) -> None:
+) -> str | None:
     """Introduce ourselves in RESP3, or in RESP2 where the server knows no better, in one round trip each.
 
-    Raises `AuthenticationFailed`, `ServerError` when the server wants nothing of us or of the database, and
+    Returns what the server is: `standalone`, `cluster` or `sentinel`, if it says so. Raises `AuthenticationFailed`, `ServerError` when the server wants nothing of us or of the database, and
     `ConnectionFailed` when the connection is lost over it, since no command of the caller's has run by then.
     """
     try:
@@ -42,6 +42,7 @@ async def greet(
     for reply in replies:
         if isinstance(reply, ServerError):
             raise _translate(reply)
+    return _mode(replies[0]) if replies else None
 
 
 async def _ask(connection: Connection, commands: list[Command]) -> list[Reply]:
@@ -59,6 +60,11 @@ def _resp2(username: str | None, password: str | None) -> list[Command]:
 
 def _name(client_name: str | None) -> list[Command]:
     return [] if client_name is None else [("CLIENT", "SETNAME", client_name)]
+
+
+def _mode(reply: Reply) -> str | None:
+    mode = reply.get(b"mode") if isinstance(reply, dict) else None
+    return mode.decode("ascii", "replace") if isinstance(mode, bytes) else None
 
 
 def _knows_no_hello(reply: Reply) -> bool:

@@ -1,14 +1,15 @@
 """Where the server is and how to speak to it, read from one URL.
 
-- `redis://[user[:password]@]host[:port][/database]`, and `rediss://` for TLS
+- `redis://[user[:password]@]host[:port][,host[:port]...][/database]`, and `rediss://` for TLS; several hosts are nodes of
+  one cluster, any of which may be away
 - `unix://[user[:password]@]/path/to/socket[?db=database]`
 - `redis+sentinel://[user[:password]@]host[:port][,host[:port]...]/service[/database]`, and `rediss+sentinel://`
 
 User, password, path and service are percent-decoded. Options follow as a query, under the names that redis-py made
-common: `db`, `socket_connect_timeout` and `socket_timeout` (seconds; also `connect_timeout` and `command_timeout`),
-`client_name`, and for TLS `ssl_ca_certs`, `ssl_certfile`, `ssl_keyfile`, `ssl_cert_reqs` (`required`, `none`) and
-`ssl_check_hostname` (`true`, `false`); for sentinels that have users of their own `sentinel_username` and
-`sentinel_password`.
+common: `db`, `socket_connect_timeout` (seconds to connect in; also `connect_timeout`), `socket_timeout` (seconds that the
+server may be silent while it owes an answer; also `command_timeout`), `client_name`, and for TLS `ssl_ca_certs`,
+`ssl_certfile`, `ssl_keyfile`, `ssl_cert_reqs` (`required`, `none`) and `ssl_check_hostname` (`true`, `false`); for
+sentinels that have users of their own `sentinel_username` and `sentinel_password`.
 """
 
 import math
@@ -57,7 +58,7 @@ class TlsOptions:
 class RedisUrl:
     """A URL in its parts; `repr` and `str` show no secret. Timeouts are in seconds.
 
-    `addresses` are servers, or sentinels when `service` names the primary that they watch.
+    `addresses` are servers, several only of a cluster, or sentinels when `service` names the primary that they watch.
     """
 
     addresses: tuple[Address, ...]
@@ -107,7 +108,7 @@ def parse_url(url: str) -> RedisUrl:
         if service is None:
             raise InvalidUrl("service", "is missing: redis+sentinel://host:port/service/database")
     else:
-        addresses = (_address(hosts, REDIS_PORT),)
+        addresses = tuple(_address(host, REDIS_PORT) for host in hosts.split(","))
         database = parts.path.lstrip("/")
     result = RedisUrl(
         addresses=addresses,

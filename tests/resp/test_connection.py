@@ -1,6 +1,7 @@
 """Callers who share a connection, against scripts that answer as they please."""
 
 import socket
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -246,6 +247,83 @@ async def test_a_follower_cancelled_leaves_a_timeout_to_those_who_wait() -> None
         with pytest.raises(OutcomeUnknown):
             await connection.request(GET, 1)
         assert anyio.current_time() - started < 0.95
+
+
+# Longer than a timer takes that is due, and much shorter than the timeouts of these tests.
+A_MOMENT = 0.05
+
+
+async def test_callers_who_are_slow_to_read_are_not_the_servers_delay() -> None:
+    async with scripted(timeout=0.8) as (connection, script, group):
+        answers: list[object] = []
+
+        async def ask() -> None:
+            answers.extend(await connection.request(GET, 1))
+            # What a caller makes of its reply keeps the loop busy; all of them together for longer than the timeout.
+            time.sleep(0.4)  # noqa: ASYNC251
+
+        for _ in range(3):
+            group.start_soon(ask)
+        await script.expect(*[("GET", "k")] * 3)
+        for number in range(3):
+            while len(answers) < number:
+                await anyio.lowlevel.checkpoint()
+            await anyio.sleep(A_MOMENT)
+            script.say(b":%d\r\n" % number)
+    assert answers == [0, 1, 2]
+
+
+async def test_what_came_while_the_loop_was_busy_is_read_before_the_server_is_judged() -> None:
+    async with scripted(timeout=0.5) as (connection, script, group):
+        answers: list[object] = []
+
+        async def ask() -> None:
+            answers.extend(await connection.request(GET, 2))
+
+        group.start_soon(ask)
+        group.start_soon(ask)
+        await script.expect(*[("GET", "k")] * 2)
+        script.say(b":1\r\n")
+        time.sleep(0.6)  # noqa: ASYNC251
+        await anyio.sleep(A_MOMENT)
+        script.say(b":2\r\n:3\r\n:4\r\n")
+    assert answers == [1, 2, 3, 4]
+
+
+async def test_a_command_that_waited_to_be_written_has_its_time_from_then() -> None:
+    async with scripted(timeout=0.5) as (connection, script, group):
+
+        async def ask() -> None:
+            assert await connection.request(GET, 1) == [1]
+
+        group.start_soon(ask)
+        await script.expect(("GET", "k"))
+        group.start_soon(ask)
+        # It has queued by then, and lets others go before it.
+        await anyio.lowlevel.checkpoint()
+        time.sleep(0.6)  # noqa: ASYNC251
+        script.say(b":1\r\n")
+        await script.expect(("GET", "k"))
+        await anyio.sleep(A_MOMENT)
+        script.say(b":1\r\n")
+
+
+async def test_a_server_that_takes_a_long_command_slowly_is_not_late() -> None:
+    async with scripted(timeout=0.5) as (connection, script, group):
+        large = encode_command(["SET", "k", b"x" * 3_000_000])
+
+        async def ask() -> None:
+            assert await connection.request(large, 1) == ["OK"]
+
+        group.start_soon(ask)
+        got = len(await script.read())
+        for pause in (0.3, 0.3, 0.0):
+            await anyio.sleep(pause)
+            # A little each time, and the rest at last.
+            wanted = min(len(large), got + 500_000) if pause else len(large)
+            while got < wanted:
+                got += len(await script.read())
+        script.say(b"+OK\r\n")
 
 
 @pytest.mark.parametrize("answer", [b"HTTP/1.1 400 Bad Request\r\n\r\n", b"$?\r\n", b":1\r\n:2\r\n"])

@@ -1,56 +1,32 @@
 """Clusters and sentinels: real ones, small and quick."""
 
 import re
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import anyio
 import pytest
 
 from pais_lite.resp import Client, ConnectionFailed, OutcomeUnknown, ServerError
+from tests.support import topologies
+from tests.support.topologies import Deployment, sentinel_url
 from tests.support.valkey import ValkeyServer, free_port
 
 pytestmark = pytest.mark.anyio
 
 
-def until(condition: Callable[[], bool], seconds: float = 15) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "the servers did not get ready"
-        time.sleep(0.02)
-
-
 @pytest.fixture
-def cluster(tmp_dir: Path) -> Iterator[list[ValkeyServer]]:
-    nodes: list[ValkeyServer] = []
-    buses: list[str] = []
-    for name in ("a", "b"):
-        directory = tmp_dir / name
-        directory.mkdir()
-        # By default the bus is 10,000 ports above, which a free port may not have above it.
-        buses.append(str(free_port()))
-        options = [
-            "--cluster-enabled",
-            "yes",
-            "--cluster-port",
-            buses[-1],
-            "--cluster-require-full-coverage",
-            "no",
-        ]
-        nodes.append(ValkeyServer(directory, "--save", "", *options))
-    for node in nodes:
-        node.start()
-    try:
-        nodes[0].ask("CLUSTER", "ADDSLOTSRANGE", "0", "8191")
-        nodes[1].ask("CLUSTER", "ADDSLOTSRANGE", "8192", "16383")
-        nodes[0].ask("CLUSTER", "MEET", "127.0.0.1", str(nodes[1].port), buses[1])
-        until(lambda: all(b"cluster_slots_assigned:16384" in node.ask("CLUSTER", "INFO") for node in nodes))
-        until(lambda: all(b"cluster_state:ok" in node.ask("CLUSTER", "INFO") for node in nodes))
+def mortal_cluster(tmp_dir: Path) -> Iterator[list[ValkeyServer]]:
+    """A cluster of which the test may kill nodes."""
+    with topologies.cluster(tmp_dir, 2) as nodes:
         yield nodes
-    finally:
-        for node in nodes:
-            node.kill()
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[ValkeyServer]]:
+    """One cluster for all tests that leave it running."""
+    with topologies.cluster(tmp_path_factory.mktemp("cluster"), 2) as nodes:
+        yield nodes
 
 
 def commands_run(node: ValkeyServer) -> int:
@@ -77,15 +53,38 @@ async def test_moved_is_followed_once_and_remembered(cluster: list[ValkeyServer]
                         assert b"name=mover" not in cluster[start].ask("CLIENT", "LIST")
 
 
-async def test_a_moved_to_node_that_dies_is_forgotten(cluster: list[ValkeyServer]) -> None:
-    async with Client(cluster[0].url) as client:
+async def test_a_moved_to_node_that_dies_is_forgotten(mortal_cluster: list[ValkeyServer]) -> None:
+    async with Client(mortal_cluster[0].url) as client:
         with anyio.fail_after(20):
             await client.execute("INCR", "foo")
-            cluster[1].kill()
-            with pytest.raises((ConnectionFailed, OutcomeUnknown)):
+            mortal_cluster[1].kill()
+            # What the other one has to say is that the key is still there.
+            with pytest.raises((ConnectionFailed, OutcomeUnknown, ServerError)) as caught:
                 await client.execute("INCR", "foo")
+            assert not isinstance(caught.value, ServerError) or caught.value.word == "MOVED"
             # The first node still answers for its own half.
             assert await client.execute("INCR", "bar") == 1
+
+
+async def test_a_node_that_was_never_named_leads_on_when_the_one_that_was_has_died(
+    mortal_cluster: list[ValkeyServer],
+) -> None:
+    async with Client(mortal_cluster[0].url) as client:
+        with anyio.fail_after(20):
+            await client.execute("INCR", "bar")
+            mortal_cluster[0].kill()
+            # It is the second node's key, and only the first one could have said so.
+            assert await client.execute("INCR", "foo", idempotent=True) == 1
+
+
+async def test_any_of_the_nodes_that_are_named_will_do(cluster: list[ValkeyServer]) -> None:
+    away = f"127.0.0.1:{free_port()}"
+    hosts = ",".join([away, *(f"127.0.0.1:{node.port}" for node in cluster)])
+    async with Client(f"redis://{hosts}", attempts=2) as client:
+        with anyio.fail_after(10):
+            for key in ("{foo}:there", "{bar}:there"):
+                await client.execute("SET", key, "here")
+                assert await client.execute("GET", key) == b"here"
 
 
 async def test_moving_to_and_fro_is_bounded(cluster: list[ValkeyServer]) -> None:
@@ -97,47 +96,14 @@ async def test_moving_to_and_fro_is_bounded(cluster: list[ValkeyServer]) -> None
 
 
 @pytest.fixture
-def sentinels(tmp_dir: Path) -> Iterator[tuple[list[ValkeyServer], list[ValkeyServer]]]:
-    """Start a primary, a replica and three sentinels that agree."""
-    servers: list[ValkeyServer] = []
-    watchers: list[ValkeyServer] = []
-    try:
-        for name in ("primary", "replica"):
-            directory = tmp_dir / name
-            directory.mkdir()
-            follow = ["--replicaof", f"127.0.0.1 {servers[0].port}"] if servers else []
-            one = ValkeyServer(directory, "--save", "", "--repl-diskless-sync-delay", "0", *follow)
-            servers.append(one)
-            one.start()
-        until(lambda: b"master_link_status:up" in servers[1].ask("INFO", "replication"))
-        for name in ("s1", "s2", "s3"):
-            directory = tmp_dir / name
-            directory.mkdir()
-            config = directory / "sentinel.conf"
-            config.write_text(
-                f"sentinel monitor pais 127.0.0.1 {servers[0].port} 2\n"
-                "sentinel down-after-milliseconds pais 500\n"
-                "sentinel failover-timeout pais 4000\n"
-            )
-            watcher = ValkeyServer(directory, str(config), "--sentinel")
-            watchers.append(watcher)
-            watcher.start()
-        agreed = b"slaves=1,sentinels=3"
-        until(lambda: all(agreed in watcher.ask("INFO", "sentinel") for watcher in watchers))
-        yield servers, watchers
-    finally:
-        for each in [*watchers, *servers]:
-            each.kill()
+def sentinels(tmp_dir: Path) -> Iterator[Deployment]:
+    with topologies.sentinels(tmp_dir) as deployment:
+        yield deployment
 
 
-def sentinel_url(watchers: list[ValkeyServer], service: str = "pais") -> str:
-    hosts = ",".join(f"127.0.0.1:{watcher.port}" for watcher in watchers)
-    return f"redis+sentinel://{hosts}/{service}?connect_timeout=1&command_timeout=1"
-
-
-async def test_failover_is_followed(sentinels: tuple[list[ValkeyServer], list[ValkeyServer]]) -> None:
-    servers, watchers = sentinels
-    async with Client(sentinel_url(watchers)) as client:
+async def test_failover_is_followed(sentinels: Deployment) -> None:
+    servers, watchers = sentinels.servers, sentinels.watchers
+    async with Client(sentinels.url) as client:
         with anyio.fail_after(28):
             assert await client.execute("INCR", "n") == 1
             # One sentinel fewer must not matter either.
@@ -155,10 +121,8 @@ async def test_failover_is_followed(sentinels: tuple[list[ValkeyServer], list[Va
             assert await client.execute("GET", "n") == b"%d" % value
 
 
-async def test_a_service_that_no_sentinel_knows(
-    sentinels: tuple[list[ValkeyServer], list[ValkeyServer]],
-) -> None:
-    servers, watchers = sentinels
+async def test_a_service_that_no_sentinel_knows(sentinels: Deployment) -> None:
+    servers, watchers = sentinels.servers, sentinels.watchers
     with anyio.fail_after(10):
         async with Client(sentinel_url(watchers, "other"), attempts=1) as client:
             with pytest.raises(ConnectionFailed, match="no sentinel knows"):

@@ -16,6 +16,10 @@ HERE = (Address("localhost", 6379),)
         ("redis://localhost/", RedisUrl(HERE)),
         ("redis://localhost:7/3", RedisUrl((Address("localhost", 7),), database=3)),
         ("redis://localhost?db=3", RedisUrl(HERE, database=3)),
+        (
+            "redis://:p@a:7,b,[::1]:8",
+            RedisUrl((Address("a", 7), Address("b", 6379), Address("::1", 8)), password="p"),
+        ),
         ("redis://[::1]:7", RedisUrl((Address("::1", 7),))),
         ("redis://[::1]", RedisUrl((Address("::1", 6379),))),
         ("redis://:p%40%3A%2F@localhost", RedisUrl(HERE, password="p@:/")),
@@ -56,6 +60,7 @@ def test_urls_that_are_understood(url: str, parsed: RedisUrl) -> None:
         ("http://:hunter2@localhost", "scheme"),
         ("redis://", "host"),
         ("redis://:hunter2@", "host"),
+        ("redis://:hunter2@a,", "host"),
         ("redis://:hunter2@[::1", "host"),
         ("redis://:hunter2@localhost:0", "port"),
         ("redis://:hunter2@localhost:65536", "port"),

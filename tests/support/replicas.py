@@ -9,7 +9,7 @@ from typing import Any
 
 import anyio
 from pydantic_ai import Agent
-from pydantic_ai.messages import ModelMessage, ModelRequest, UserPromptPart
+from pydantic_ai.messages import ModelMessage, ModelRequest, TextPart, UserPromptPart
 from pydantic_ai.models.function import AgentInfo, FunctionModel
 
 from pais_lite.agent import RunRequest
@@ -20,6 +20,7 @@ from pais_lite.runs.codec import encode_events
 from pais_lite.server.served_agent import ServedAgent
 from pais_lite.settings import Settings
 from tests.support.sockets import until
+from tests.support.topologies import Deployment
 from tests.support.valkey import ValkeyServer
 
 TIMEOUT = 20.0
@@ -37,6 +38,8 @@ class Obedient:
     # What began and ended, in order.
     diary: list[str] = field(default_factory=list)
     gates: dict[str, asyncio.Event] = field(default_factory=lambda: defaultdict(asyncio.Event))
+    # What it was shown of the conversation, by the prompt.
+    histories: dict[str, list[str]] = field(default_factory=dict)
 
     def agent(self) -> Agent[None, str]:
         """Return an agent around it."""
@@ -56,6 +59,12 @@ class Obedient:
             if isinstance(part, UserPromptPart)
         )
         self.calls.append(prompt)
+        self.histories[prompt] = [
+            str(part.content)
+            for message in messages
+            for part in message.parts
+            if isinstance(part, UserPromptPart | TextPart)
+        ]
         self.diary.append(f"{prompt} begins")
         verb, _, rest = prompt.partition(" ")
         match verb:
@@ -93,7 +102,9 @@ class Replicas:
 
 
 @asynccontextmanager
-async def replicas(valkey: ValkeyServer | None, count: int = 2, **settings: Any) -> AsyncIterator[Replicas]:
+async def replicas(
+    valkey: ValkeyServer | Deployment | None, count: int = 2, **settings: Any
+) -> AsyncIterator[Replicas]:
     """Serve an obedient agent `count` times on a server, or once in this process."""
     model = Obedient()
     loaded = Settings.load(agent_name="obedient", shutdown_grace_seconds=10, **settings)

@@ -148,9 +148,12 @@ class Replica:
     def _take(self, reply: Reply) -> None:
         # A map in RESP3, pairs in RESP2, nothing when the time was up.
         found = reply.items() if isinstance(reply, dict) else reply or ()
+        box = self._store.mail_key(self._store.replica)
         for key, entries in found:
-            if (log := self._logs.get(text(key))) is not None:
-                log.take(entries)
+            if text(key) != box:
+                # Nobody may follow it any more who did when this was asked for.
+                if (log := self._logs.get(text(key))) is not None:
+                    log.take(entries)
                 continue
             for name, fields in entries:
                 self._last_mail = text(name)

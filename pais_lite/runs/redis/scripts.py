@@ -14,6 +14,9 @@ The keys of an agent, all in one slot, after the prefix `pais:{agent}:`
 
 Names that hold no colon come first, so that no two of these can be the same. The scripts find some keys out on their
 own, such as those of a dead replica's runs: they are in the slot that `KEYS` leads to.
+
+A script may end in the middle: while a cluster moves the slot key by key, a node takes up a script whose `KEYS` it has, and
+fails it at the first other key that has gone. Whoever asked does so again, so each script finishes what it finds half done.
 """
 
 import hashlib
@@ -274,7 +277,16 @@ local owner, run, policy, closer, status, ending = take(), take(), take(), take(
 local once, claim, keeps, keeps_claim = take(), take(), take(), take()
 local ticket = me .. ':' .. run
 local known = redis.call('HMGET', record, 'status', 'closer', 'ending')
+
+local function step_down()
+  redis.call('SREM', prefix .. 'owned:' .. me, owner .. ':' .. run)
+  if policy ~= 'allow' then
+    leave(turns, owner, ticket)
+  end
+end
+
 if final[known[1]] and known[2] == closer then
+  step_down()
   return {'done'}
 end
 local first, count = take_list()
@@ -315,10 +327,7 @@ if once ~= '' and redis.call('GET', once) == claim then
     redis.call('DEL', once)
   end
 end
-redis.call('SREM', prefix .. 'owned:' .. me, owner .. ':' .. run)
-if policy ~= 'allow' then
-  leave(turns, owner, ticket)
-end
+step_down()
 return {'done'}
 """.replace("MOST_LISTED", str(_MOST_LISTED))
 
@@ -343,13 +352,14 @@ for _, replica in ipairs(redis.call('ZRANGEBYSCORE', prefix .. 'replicas', '-inf
     local owned = prefix .. 'owned:' .. replica
     -- A few at a time: whatever is left is for the next beat.
     for _ = 1, 100 do
-      local entry = redis.call('SPOP', owned)
+      local entry = redis.call('SRANDMEMBER', owned)
       if not entry then
         redis.call('ZREM', prefix .. 'replicas', replica)
         break
       end
       local owner, run = string.match(entry, '^([^:]*):(.*)$')
       lose(replica, owner, run)
+      redis.call('SREM', owned, entry)
     end
   end
 end

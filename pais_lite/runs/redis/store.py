@@ -106,10 +106,10 @@ class RunStore:
                 if exc.word != "NOSCRIPT":
                     raise
                 return await self.client.execute("EVAL", script.text, *rest, idempotent=idempotent)
-        except ServerError:
-            raise
-        except RespError:
-            self.note_failure()
+        except RespError as exc:
+            # A server that refuses everybody, such as during a failover, is as good as away.
+            if not isinstance(exc, ServerError) or exc.is_refusal:
+                self.note_failure()
             raise
 
     def note_failure(self) -> None:

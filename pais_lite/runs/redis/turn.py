@@ -20,7 +20,15 @@ from pais_lite.errors import Conflict, MemoryUnavailable, PaisError
 from pais_lite.events import Failed, Finished
 from pais_lite.memory import MemoryEvent, RedisMemory
 from pais_lite.memory.redis_commands import conversation_before, decode_events, unavailable
-from pais_lite.resp import Argument, Command, ConnectionFailed, Reply, RespError
+from pais_lite.resp import (
+    Argument,
+    Command,
+    ConnectionFailed,
+    OutcomeUnknown,
+    Reply,
+    RespError,
+    ServerError,
+)
 from pais_lite.runs.base import NewRun, status_of
 from pais_lite.runs.codec import decode_event, encode_event
 from pais_lite.runs.redis.log_writer import LogWriter
@@ -112,7 +120,7 @@ class RedisTurn(Turn):
             raise
         if event is None:
             return decode_events(replies[0])
-        before = conversation_before(replies, context_limit) if context_limit else []
+        before = conversation_before(replies, event, context_limit) if context_limit else []
         if before is None:
             return await self._memory.read_before(session, event, context_limit)
         return before
@@ -209,13 +217,15 @@ class RedisTurn(Turn):
         try:
             # Not again by itself: nobody has seen anything of this run, and its sender had better know at once.
             state, *replies = await self._store.run_script(OPEN, keys, *arguments, idempotent=False)
-        except ConnectionFailed as exc:
-            self.may_be_known = was_known
-            if self.state == "registered" and monotonic() - self._last_contact < self._memory.retry_seconds:
-                # It keeps its place in the line.
-                return None
-            raise unavailable() from exc
         except RespError as exc:
+            if isinstance(exc, ConnectionFailed) or (isinstance(exc, ServerError) and exc.is_refusal):
+                self.may_be_known = was_known
+            elif not isinstance(exc, OutcomeUnknown):
+                raise unavailable() from exc
+            if self.state == "registered" and monotonic() - self._last_contact < self._memory.retry_seconds:
+                # It keeps its place in the line, and asks again. Should it have the session already without having heard
+                # so, it gets it again.
+                return None
             raise unavailable() from exc
         self._last_contact = monotonic()
         match state:

@@ -194,6 +194,28 @@ async def test_a_long_log_is_read_some_entries_at_a_time(
     assert await told(pair.two, new.run_id) == said
 
 
+async def test_what_a_run_says_after_its_last_follower_has_left_is_no_mail(
+    valkey: ValkeyServer, pair: Replicas, caplog: pytest.LogCaptureFixture
+) -> None:
+    new, other = new_run("wait a"), new_run("wait b", session="other")
+    run = await start(pair.one, new)
+    await pair.one.registered(new.run_id, "user")
+    follower = await pair.two.follow(new.run_id, "user")
+    with anyio.fail_after(TIMEOUT):
+        await follower.next_events()
+    # The server is asked for both by then.
+    await until(lambda: b"blocked_clients:2" in valkey.ask("INFO", "clients"))
+    follower.leave()
+    pair.model.gates["a"].set()
+    assert isinstance(await end(run), Finished)
+    # Mail is read all the same.
+    await start(pair.two, other)
+    await pair.two.registered(other.run_id, "user")
+    with anyio.fail_after(TIMEOUT):
+        assert (await pair.one.cancel(other.run_id, "user")).status == "cancelled"
+    assert [record.message for record in caplog.records if record.levelname == "ERROR"] == []
+
+
 async def test_who_lost_its_session_with_the_servers_data_does_not_write_over_another(
     valkey: ValkeyServer, pair: Replicas
 ) -> None:
