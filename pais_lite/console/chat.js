@@ -228,6 +228,11 @@ export class Chat {
     if (this.isEager) await this.send();
   }
 
+  // The session that is shown, if anything has been said in it.
+  get begun() {
+    return this.current?.element.childElementCount ? this.current.session : undefined;
+  }
+
   async #loaded(conversation) {
     try {
       await conversation.load();
