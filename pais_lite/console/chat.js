@@ -189,7 +189,9 @@ export class Chat {
       }
     });
     this.prompt.addEventListener("input", () => this.#fit());
-    byId("stop").addEventListener("click", () => this.current.stop());
+    byId("stop").addEventListener("click", () => {
+      if (!this.current.active?.stopping) this.current.stop();
+    });
     byId("detach").addEventListener("click", () => this.current.detach());
     byId("new-chat").addEventListener("click", () => {
       this.onSession(newSession());
@@ -264,12 +266,19 @@ export class Chat {
 
   #changed() {
     const { running, active } = this.current;
+    const held = document.activeElement;
     byId("send").hidden = running;
     byId("stop").hidden = !running;
-    byId("stop").disabled = Boolean(active?.stopping);
+    // A button that is disabled loses the keyboard at once.
+    byId("stop").setAttribute("aria-disabled", Boolean(active?.stopping));
     byId("stop").textContent = active?.stopping ? "Stopping" : "Stop";
     byId("detach").hidden = !active?.id;
     this.hint?.toggleAttribute("hidden", this.current.element.childElementCount > 0);
+    // Those who go by keyboard are not left with a button that is gone, nor those who touch with a keyboard on the glass.
+    if (held?.hidden && byId("composer").contains(held)) {
+      const field = matchMedia("(pointer: fine)").matches ? this.prompt : this.transcript;
+      (running ? byId("stop") : field).focus();
+    }
   }
 
   #fit() {

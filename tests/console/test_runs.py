@@ -4,6 +4,7 @@ import json
 import re
 
 import pytest
+from playwright.sync_api import expect
 from pydantic_ai import Agent as PydanticAgent
 
 from pais_lite.http.types import Message, Receive, Scope, Send
@@ -23,6 +24,8 @@ def test_stop_ends_the_run_and_says_so(visit: Visit, model: Endpoint) -> None:
     page.locator(".turn .prose", has_text="One, two,").wait_for()
     page.locator("#stop").click()
     visit.until("stopped")
+    # The button is gone, and the keyboard where one goes on.
+    expect(page.locator("#prompt")).to_be_focused()
     assert visit.answer().strip() == "One, two,"
     assert model.calls[-1].reader.at_eof()
     page.reload()
@@ -98,7 +101,9 @@ def test_agent_asks_before_it_does_what_needs_approval(browsing: Browsing) -> No
         # It is still asked for after a reload.
         page.reload()
         visit.until("asking")
-        page.get_by_role("button", name="Approve").click()
+        page.get_by_role("button", name="Approve").focus()
+        page.keyboard.press("Enter")
+        expect(page.locator("#transcript")).to_be_focused()
         visit.until("done")
         assert "taxes is gone." in page.locator(".turn:last-child .call").inner_text()
 
