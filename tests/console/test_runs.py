@@ -11,7 +11,7 @@ from pais_lite.http.types import Message, Receive, Scope, Send
 from tests.console.conftest import Browsing, Visit, clerk_server
 from tests.console.script import Script
 from tests.support.agents import call, free_port
-from tests.support.endpoint import Endpoint
+from tests.support.endpoint import Cue, Endpoint
 from tests.support.serving import mock_server
 from tests.support.uvicorns import served_in_thread
 
@@ -138,14 +138,15 @@ def test_server_that_went_away_is_missed_and_welcomed_back(
 def test_broken_connection_is_taken_up_where_it_broke(
     browsing: Browsing, model: Endpoint, script: Script
 ) -> None:
-    server, breaks = clerk_server(model), [True]
+    server, breaks, seen = clerk_server(model), [True], Cue()
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
-        """Break the first connection that has told the beginning of the answer."""
+        """Break the first connection that has told the beginning of the answer, once that has been seen."""
 
         async def sometimes(message: Message) -> None:
             await send(message)
             if b"One, two, " in message.get("body", b"") and breaks and breaks.pop():
+                await seen.given()
                 raise BrokenPipeError
 
         await server(scope, receive, sometimes)
@@ -155,6 +156,8 @@ def test_broken_connection_is_taken_up_where_it_broke(
         page = visit.open()
         visit.ask("hold on")
         page.locator(".turn .prose", has_text="One, two,").wait_for()
+        # What a browser has got but not read when its connection breaks, it throws away.
+        seen.give()
         page.locator(".request-path", has_text="starting_after=").wait_for()
         script.cue.give()
         visit.until("done")

@@ -96,6 +96,22 @@ def test_answer_for_a_view_left_meanwhile_is_not_shown(visit: Visit) -> None:
     assert page.locator("#sessions-title").inner_text() == "Sessions"
 
 
+def test_message_that_is_sent_before_the_conversation_is_there_comes_after_it(visit: Visit) -> None:
+    page = visit.open()
+    visit.ask("hello")
+    visit.until("done")
+    held: list[Route] = []
+    page.route("**/memory/events*", lambda route: held.append(route))
+    with page.expect_request("**/memory/events*"):
+        page.reload()
+    visit.ask("and again")
+    expect(page.locator(".turn")).to_have_count(0)
+    held[0].continue_()
+    expect(page.locator(".said-text")).to_have_text(["hello", "and again"])
+    visit.until("done")
+    assert visit.answer() == "You said and again. Well."
+
+
 @pytest.mark.parametrize("back", ["tab", "skip link"])
 def test_who_comes_back_to_the_chat_finds_it_again_after_a_reload(
     visit: Visit, script: Script, back: str
