@@ -3,8 +3,9 @@
 import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from urllib.parse import urlsplit
 
-__all__ = ["URL_EXPECTED", "Peer", "complete_peers", "maybe_http_url"]
+__all__ = ["URL_EXPECTED", "Peer", "complete_peers", "is_http_url", "maybe_http_url"]
 
 URL_EXPECTED = "a URL that begins with http:// or https://, without a query"
 
@@ -20,9 +21,22 @@ class Peer:
 
 def maybe_http_url(value: object) -> str | None:
     """Return the URL without its last slash, `None` for what is none, or not one of HTTP."""
-    if isinstance(value, str) and re.fullmatch(r"https?://[^\s/?#]+[^\s?#]*", value.strip(), re.IGNORECASE):
-        return value.strip().rstrip("/")
+    if not isinstance(value, str):
+        return None
+    url = value.strip()
+    if re.fullmatch(r"https?://[^\s/?#]+[^\s?#]*", url, re.IGNORECASE) and is_http_url(url):
+        return url.rstrip("/")
     return None
+
+
+def is_http_url(url: str) -> bool:
+    """Return whether it is a URL of HTTP, with a host, and with a port that there can be."""
+    try:
+        parts = urlsplit(url)
+        # Looking at the port is what has it checked.
+        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False
 
 
 def complete_peers(

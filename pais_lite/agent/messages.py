@@ -26,7 +26,14 @@ from pydantic_ai.messages import (
 from pais_lite.agent.request import ToolResult
 from pais_lite.errors import InvalidRequest
 
-__all__ = ["INPUT_MODES", "Conversation", "WrongMessage", "maybe_unfit", "read_conversation"]
+__all__ = [
+    "INPUT_MODES",
+    "Conversation",
+    "WrongMessage",
+    "maybe_media_type",
+    "maybe_unfit",
+    "read_conversation",
+]
 
 # Not a set: a role can be anything that JSON has, and a list has no hash.
 _USER_ROLES = ("user", "task-delegation")
@@ -187,8 +194,13 @@ def _read_image(url: str, place: int) -> UserContent:
 def _read_file(data: str, filename: str, place: int) -> UserContent:
     if data.startswith("data:"):
         return _read_data_url(data, place)
-    media_type = mimetypes.guess_type(filename)[0] or "application/pdf"
-    return _read_binary(data, media_type, place)
+    return _read_binary(data, maybe_media_type(filename) or "application/pdf", place)
+
+
+def maybe_media_type(filename: str) -> str | None:
+    """Return the media type that a name stands for, `None` for one that says nothing."""
+    # From Python 3.13 on, a name that looks like a URL is taken apart as one, and may be an error.
+    return mimetypes.guess_type(filename.rpartition("/")[2])[0]
 
 
 def _read_data_url(url: str, place: int) -> BinaryContent:

@@ -8,6 +8,7 @@ from collections import OrderedDict
 from dataclasses import replace
 from email.utils import formatdate
 from typing import Any, Literal
+from urllib.parse import urlsplit
 
 from pais_lite.agent import Agent
 from pais_lite.api.call import Call
@@ -33,8 +34,12 @@ class CardMaker:
 
     async def card(self, request: Request, version: Literal["0.3", "1.0"]) -> dict[str, Any]:
         """Return the card for whoever asks."""
-        server = self._settings.agent_public_url or request.base_url
-        card = await self._agent.get_agent_card(f"{server}{self._base}")
+        url = (self._settings.agent_public_url or request.base_url) + self._base
+        if not self._base and urlsplit(url).path:
+            # Whoever serves an application below a prefix redirects what is sent to the prefix itself, without the slash, and
+            # clients of A2A do not follow.
+            url += "/"
+        card = await self._agent.get_agent_card(url)
         card = replace(card, requires_key=bool(self._settings.agent_api_keys))
         return card.to_dict(version)
 
@@ -57,7 +62,11 @@ class AgentCardRoutes:
         await self._answer(call, "0.3")
 
     async def _answer(self, call: Call, version: Literal["0.3", "1.0"]) -> None:
-        """Answer with the card, or that the one which the client has is still true."""
+        """Answer with the card, or that the one which the client has is still true.
+
+        Only its tag says so: when a card was first given out is not the same on all replicas, so `If-Modified-Since` is not
+        asked.
+        """
         response = json_response(await self._cards.card(call.request, version))
         tag = entity_tag(response.body)
         if is_current(call.request.header("if-none-match"), tag):

@@ -33,6 +33,7 @@ class Conversation {
     Object.assign(this, { api, session, agent, onChange, path: api.agentPath, place: placeOf(api, session) });
     this.element = el("div", { class: "turns" });
     this.active = null;
+    this.loading = false;
   }
 
   get running() {
@@ -41,7 +42,10 @@ class Conversation {
 
   // Draws what the server remembers, and takes up the run that was under way.
   async load() {
-    const turns = await this.#remembered();
+    this.loading = true;
+    const turns = await this.#remembered().finally(() => {
+      this.loading = false;
+    });
     const kept = runs.get(this.place);
     // What the log of the run tells is more than what memory knows of it.
     if (kept && turns.at(-1)?.said === kept.text) turns.pop();
@@ -189,7 +193,9 @@ export class Chat {
       }
     });
     this.prompt.addEventListener("input", () => this.#fit());
-    byId("stop").addEventListener("click", () => this.current.stop());
+    byId("stop").addEventListener("click", () => {
+      if (!this.current.active?.stopping) this.current.stop();
+    });
     byId("detach").addEventListener("click", () => this.current.detach());
     byId("new-chat").addEventListener("click", () => {
       this.onSession(newSession());
@@ -207,6 +213,8 @@ export class Chat {
 
   // Shows the conversation of a session, which goes on where it was when it had been shown before.
   async open(session) {
+    // What was to be sent was meant for the conversation that was seen.
+    if (this.current) this.isEager = false;
     let conversation = this.conversations.get(placeOf(this.api, session));
     const isNew = !conversation;
     if (isNew) {
@@ -225,7 +233,12 @@ export class Chat {
     this.atEnd = true;
     this.#changed();
     if (isNew && !unused.has(session)) await this.#loaded(conversation);
-    if (this.isEager) await this.send();
+    if (this.isEager && this.current === conversation) await this.send();
+  }
+
+  // The session that is shown, if anything has been said in it.
+  get begun() {
+    return this.current?.element.childElementCount ? this.current.session : undefined;
   }
 
   async #loaded(conversation) {
@@ -246,9 +259,9 @@ export class Chat {
   async send() {
     const text = this.prompt.value.trim();
     const conversation = this.current;
-    // Who types faster than the page learns about its server is not made to press Enter twice.
-    this.isEager = !conversation;
-    if (!text || !conversation || conversation.running) return;
+    // Who types faster than the page learns about its server, or of what was said, is not made to press Enter twice.
+    this.isEager = !conversation || conversation.loading;
+    if (!text || this.isEager || conversation.running) return;
     this.prompt.value = "";
     this.#fit();
     this.atEnd = true;
@@ -259,12 +272,20 @@ export class Chat {
 
   #changed() {
     const { running, active } = this.current;
+    if (running) this.isEager = false;
+    const held = document.activeElement;
     byId("send").hidden = running;
     byId("stop").hidden = !running;
-    byId("stop").disabled = Boolean(active?.stopping);
+    // A button that is disabled loses the keyboard at once.
+    byId("stop").setAttribute("aria-disabled", Boolean(active?.stopping));
     byId("stop").textContent = active?.stopping ? "Stopping" : "Stop";
     byId("detach").hidden = !active?.id;
     this.hint?.toggleAttribute("hidden", this.current.element.childElementCount > 0);
+    // Those who go by keyboard are not left with a button that is gone, nor those who touch with a keyboard on the glass.
+    if (held?.hidden && byId("composer").contains(held)) {
+      const field = matchMedia("(pointer: fine)").matches ? this.prompt : this.transcript;
+      (running ? byId("stop") : field).focus();
+    }
   }
 
   #fit() {

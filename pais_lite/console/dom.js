@@ -29,14 +29,15 @@ export function visible(text) {
 
 export function duration(ms) {
   if (ms === null || ms === undefined) return "";
-  if (ms < 1000) return `${Math.round(ms)} ms`;
-  if (ms < 60_000) return `${(ms / 1000).toFixed(1)} s`;
-  return `${Math.floor(ms / 60_000)} min ${Math.round((ms % 60_000) / 1000)} s`;
+  if (ms < 999.5) return `${Math.round(ms)} ms`;
+  if (ms < 59_950) return `${(ms / 1000).toFixed(1)} s`;
+  const seconds = Math.round(ms / 1000);
+  return `${Math.floor(seconds / 60)} min ${seconds % 60} s`;
 }
 
 export function clock(value) {
   const date = new Date(value);
-  return Number.isNaN(date.getTime()) ? String(value) : date.toLocaleTimeString([], { hour12: false });
+  return Number.isNaN(date.getTime()) ? String(value) : date.toLocaleTimeString([], { hourCycle: "h23" });
 }
 
 export function ago(value) {
@@ -92,16 +93,17 @@ export function errorBlock(error) {
   );
 }
 
-// Fills a page with what `work` makes, or with what went wrong.
+// Fills a page with what `work` makes, or with what went wrong. What was asked for last is shown, whichever answer comes
+// last.
+const asked = new WeakMap();
 export async function fill(page, work) {
+  const place = (asked.get(page) ?? 0) + 1;
+  asked.set(page, place);
   page.setAttribute("aria-busy", "true");
-  try {
-    page.replaceChildren(...(await work()));
-  } catch (error) {
-    if (error.name !== "AbortError") page.replaceChildren(errorBlock(error));
-  } finally {
-    page.removeAttribute("aria-busy");
-  }
+  const parts = await work().catch((error) => [errorBlock(error)]);
+  if (asked.get(page) !== place) return;
+  page.replaceChildren(...parts);
+  page.removeAttribute("aria-busy");
 }
 
 // Work that waits for the next frame; what is asked for twice is done once.

@@ -2,7 +2,7 @@
 
 import { Api, BASE } from "./api.js";
 import { Chat, newSession } from "./chat.js";
-import { byId, el, faint, visible } from "./dom.js";
+import { announce, byId, el, faint, visible } from "./dom.js";
 import { Requests } from "./requests.js";
 import { Sessions } from "./sessions.js";
 import { Status } from "./status.js";
@@ -33,6 +33,9 @@ function go(view, part) {
 }
 
 function route() {
+  // Who comes back to the chat comes back to its session, after a reload as well.
+  if (location.hash === "#/chat" && chat.begun)
+    history.replaceState(null, "", `#/chat/${encodeURIComponent(chat.begun)}`);
   const [, name, part] = location.hash.split("/");
   const view = VIEWS.includes(name) ? name : "chat";
   const wanted = part ? decoded(part) : undefined;
@@ -65,6 +68,14 @@ function openChat(session) {
   if (document.activeElement === document.body && matchMedia("(pointer: fine)").matches)
     byId("prompt").focus();
 }
+
+// A link to a place within the page would be taken for a view, and the session be lost with the next reload.
+byId("skip").addEventListener("click", (event) => {
+  event.preventDefault();
+  go("chat", chat.current?.session);
+  route();
+  byId("prompt").focus();
+});
 
 // --- the key
 
@@ -125,6 +136,8 @@ function notify(text, { passes = false } = {}) {
   clearTimeout(notify.timer);
   notice.textContent = text;
   notice.hidden = !text;
+  // What was hidden a moment ago is not read out by itself.
+  if (text) announce(`${text}\n`, { now: true });
   if (passes && text)
     notify.timer = setTimeout(() => {
       notice.hidden = true;
@@ -181,7 +194,8 @@ function pick(names) {
   model.replaceChildren(...names.map((name) => el("option", { value: name, text: visible(name) })));
   if (names.includes(chosen)) model.value = chosen;
   byId("model-label").hidden = names.length < 2;
-  byId("agent-name").hidden = names.length > 1;
+  // Where the choice shows it, it is the page's heading still.
+  byId("agent-name").classList.toggle("sr", names.length > 1);
   turnTo(model.value, names.length > 1);
 }
 

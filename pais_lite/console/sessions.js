@@ -1,6 +1,6 @@
 // What is remembered: the sessions, and the events of one.
 
-import { ago, byId, clock, el, errorBlock, faint, fill, payload, span, visible } from "./dom.js";
+import { ago, announce, byId, clock, el, errorBlock, faint, fill, payload, span, visible } from "./dom.js";
 
 const PAGE = 50;
 const EVENTS = 500;
@@ -58,23 +58,39 @@ export class Sessions {
   async #list() {
     const body = el("tbody");
     const more = el("button", { type: "button", text: "More" });
-    const add = async (cursor) => {
-      const query = cursor ? `&cursor=${encodeURIComponent(cursor)}` : "";
-      const { sessions, next_cursor: next } = await this.api.json(
-        "GET",
-        `${this.api.agentPath}memory/sessions?limit=${PAGE}${query}`,
-      );
-      body.append(...sessions.map((session) => this.#row(session)));
-      more.hidden = !next;
-      more.onclick = () => add(next);
-      return sessions.length;
+    const failed = el("div");
+    const path = `${this.api.agentPath}memory/sessions?limit=${PAGE}`;
+    let next = null;
+    const add = async () => {
+      const query = next ? `&cursor=${encodeURIComponent(next)}` : "";
+      const { sessions, next_cursor: after } = await this.api.json("GET", `${path}${query}`);
+      const rows = sessions.map((session) => this.#row(session));
+      body.append(...rows);
+      next = after;
+      more.hidden = !after;
+      return rows;
     };
-    if (!(await add()))
+    if (!(await add()).length)
       return [faint("Nothing is remembered yet. Sessions appear here with their first message.")];
+    let adding = false;
+    more.addEventListener("click", async () => {
+      if (adding) return;
+      adding = true;
+      try {
+        const [first] = await add();
+        failed.replaceChildren();
+        // Those who go by keyboard go on where the new ones begin.
+        first?.querySelector("a").focus({ preventScroll: true });
+      } catch (error) {
+        failed.replaceChildren(errorBlock(error));
+      } finally {
+        adding = false;
+      }
+    });
     const head = ["Session", "Updated", "Events", ""].map((text) =>
       el("th", { scope: "col" }, text || span("sr", "Actions")),
     );
-    return [el("table", {}, el("thead", {}, el("tr", {}, ...head)), body), more];
+    return [el("table", {}, el("thead", {}, el("tr", {}, ...head)), body), failed, more];
   }
 
   #row({ session_id: id, updated_at: at, event_count: count }) {
@@ -83,7 +99,7 @@ export class Sessions {
       "tr",
       {},
       el("td", { class: "id" }, el("a", { href: eventsOf(id), text: id })),
-      el("td", { title: at, text: ago(at) }),
+      el("td", { class: "when", title: at, text: ago(at) }),
       el("td", { class: "number", text: String(count) }),
       el(
         "td",
@@ -92,7 +108,11 @@ export class Sessions {
           "div",
           { class: "row-actions" },
           goOn,
-          this.#forget(id, () => row.remove()),
+          this.#forget(id, () => {
+            const next = row.nextElementSibling ?? row.previousElementSibling;
+            row.remove();
+            (next?.querySelector("button") ?? byId("sessions-refresh")).focus();
+          }),
         ),
       ),
     );
@@ -100,20 +120,21 @@ export class Sessions {
   }
 
   #forget(id, done) {
-    const button = el("button", {
-      type: "button",
-      class: "small",
-      text: "Forget",
-      "aria-label": `Forget session ${id}`,
-    });
+    const button = el("button", { type: "button", class: "small" });
+    const say = (text, name) => {
+      button.textContent = text;
+      button.setAttribute("aria-label", name);
+    };
+    say("Forget", `Forget session ${id}`);
     let asked = 0;
     button.addEventListener("click", async () => {
       if (!asked) {
-        button.textContent = "Really?";
+        say("Really?", `Really? Forget session ${id}`);
+        announce(`Really forget session ${id}? Press again.\n`, { now: true });
         button.classList.add("danger");
         asked = setTimeout(() => {
           asked = 0;
-          button.textContent = "Forget";
+          say("Forget", `Forget session ${id}`);
           button.classList.remove("danger");
         }, 4000);
         return;
@@ -121,6 +142,7 @@ export class Sessions {
       clearTimeout(asked);
       try {
         await this.api.json("DELETE", `${this.api.agentPath}memory/sessions/${encodeURIComponent(id)}`);
+        announce(`Session ${id} is forgotten.\n`, { now: true });
         done();
         this.onForgotten(id);
       } catch (error) {

@@ -1,7 +1,7 @@
 // One turn of a conversation: what was said, and the answer as it grows.
 
 import { Branch, Clock } from "./tree.js";
-import { announce, clock, copyButton, duration, el, errorBlock, payload, span, visible } from "./dom.js";
+import { announce, byId, clock, copyButton, duration, el, errorBlock, payload, span, visible } from "./dom.js";
 
 const STATES = {
   waiting: "waiting",
@@ -148,6 +148,8 @@ export class Turn {
     const decide = (approve) => {
       request.approve = approve;
       buttons.replaceChildren(span("chip", approve ? "approved" : "denied"));
+      // Those who go by keyboard are not left with a button that is gone.
+      (this.element.querySelector(".approval button") ?? byId("transcript")).focus();
       if (this.asked.every((each) => "approve" in each)) this.onDecided(this.asked);
     };
     const buttons = el(

@@ -181,7 +181,8 @@ class A2AAnswer:
         if isinstance(task.get("id"), str):
             self.task_id = task["id"]
         events = self._take_status(task)
-        for artifact in task.get("artifacts") or []:
+        artifacts = task.get("artifacts")
+        for artifact in artifacts if isinstance(artifacts, list) else []:
             # All of it, once more: a task is told whole.
             events += self._take_artifact({"artifact": artifact})
         return events
@@ -212,8 +213,8 @@ class A2AAnswer:
             case _:
                 return []
         pieces = self._artifacts.setdefault(artifact_id, [])
-        known = "".join(pieces)
         if update.get("append") is not True:
+            known = "".join(pieces)
             if text.startswith(known):
                 # Told whole once more, perhaps with more of it.
                 text = text.removeprefix(known)

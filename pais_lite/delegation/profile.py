@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from typing import Any, Literal
 from urllib.parse import urlsplit, urlunsplit
 
+from pais_lite.peers import is_http_url
+
 __all__ = [
     "TASK_DELEGATION",
     "A2AInterface",
@@ -133,25 +135,25 @@ def _maybe_interface(card: Mapping[Any, Any]) -> A2AInterface | None:
     found: dict[Literal["0.3", "1.0"], str] = {}
     for interface in _objects(card.get("supportedInterfaces")):
         match interface:
-            case {"protocolBinding": str() as binding, "url": str() as url} if _is_jsonrpc(binding):
+            case {"protocolBinding": str() as binding, "url": str() as url} if _is_ours(binding, url):
                 spoken = str(interface.get("protocolVersion", ""))
                 found.setdefault("0.3" if spoken.startswith("0.") else "1.0", url)
             case _:
                 continue
     match card:
-        case {"preferredTransport": str() as transport, "url": str() as url} if _is_jsonrpc(transport):
+        case {"preferredTransport": str() as transport, "url": str() as url} if _is_ours(transport, url):
             found.setdefault("0.3", url)
         case _:
             pass
     for interface in _objects(card.get("additionalInterfaces")):
         match interface:
-            case {"transport": str() as transport, "url": str() as url} if _is_jsonrpc(transport):
+            case {"transport": str() as transport, "url": str() as url} if _is_ours(transport, url):
                 found.setdefault("0.3", url)
             case _:
                 continue
     version: Literal["0.3", "1.0"]
     for version in ("1.0", "0.3"):
-        if found.get(version, "").startswith(("http://", "https://")):
+        if version in found:
             return A2AInterface(found[version], version, streams)
     return None
 
@@ -160,8 +162,8 @@ def _objects(value: object) -> list[Mapping[str, Any]]:
     return [entry for entry in value if isinstance(entry, Mapping)] if isinstance(value, list) else []
 
 
-def _is_jsonrpc(binding: str) -> bool:
-    return binding.upper() == "JSONRPC"
+def _is_ours(binding: str, url: str) -> bool:
+    return binding.upper() == "JSONRPC" and is_http_url(url)
 
 
 def reachable_url(url: str, card_url: str) -> str:

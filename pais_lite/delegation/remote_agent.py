@@ -29,6 +29,7 @@ from pais_lite.delegation.stream import (
 from pais_lite.delegation.sub_agent import AnswerPart, AnswerUsage, SubAgent, Task
 from pais_lite.encoding import load_json
 from pais_lite.errors import ConfigurationError, DelegationFailed, PeerUnavailable
+from pais_lite.peers import is_http_url
 from pais_lite.telemetry import outgoing_headers
 
 __all__ = ["HttpClient", "RemoteAgent"]
@@ -78,8 +79,10 @@ class RemoteAgent(SubAgent):
         timeout: float = 60.0,
         http_client: HttpClient | None = None,
     ) -> None:
-        if not card_url.startswith(("http://", "https://")):
-            raise ConfigurationError(f"agent {name!r}: its URL has to begin with http:// or https://")
+        if not is_http_url(card_url):
+            raise ConfigurationError(
+                f"agent {name!r}: its URL has to be one that begins with http:// or https://"
+            )
         super().__init__(name, timeout=timeout)
         self.card_url = card_url
         self._places = find_places(card_url)

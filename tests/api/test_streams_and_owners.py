@@ -131,9 +131,9 @@ async def test_limits_that_are_refused(query: str) -> None:
 async def test_card_tells_where_the_agent_is() -> None:
     path = "/.well-known/agent-card.json"
     card = await ask(make_server("x"), "GET", f"/a{path}", headers={"host": "h:1"}, root_path="/a")
-    assert card.json()["supportedInterfaces"][0]["url"] == "http://h:1/a"
+    assert card.json()["supportedInterfaces"][0]["url"] == "http://h:1/a/"
     public = make_server("x", agent_public_url="https://agents.example/x/")
-    assert (await ask(public, "GET", "/.well-known/agent.json")).json()["url"] == "https://agents.example/x"
+    assert (await ask(public, "GET", "/.well-known/agent.json")).json()["url"] == "https://agents.example/x/"
 
 
 async def test_pages_of_other_origins() -> None:

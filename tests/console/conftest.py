@@ -1,6 +1,7 @@
 """One Chromium for all tests of the console, and servers on threads of this process for it to visit."""
 
 import os
+import re
 import shutil
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -9,7 +10,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Request, sync_playwright
+from playwright.sync_api import (
+    Browser,
+    BrowserContext,
+    ConsoleMessage,
+    Page,
+    Request,
+    expect,
+    sync_playwright,
+)
 from pydantic_ai import Agent as PydanticAgent
 
 from pais_lite import AgentServer, Settings
@@ -55,9 +64,10 @@ class Visit:
     foreign: list[str] = field(default_factory=list)
 
     def open(self, path: str = "/") -> Page:
-        """Go to the page, and wait until it knows that the server is ready."""
+        """Go to the page, and wait until it knows that the server is ready, and whose it is."""
         self.page.goto(self.url + path)
         self.page.wait_for_selector("#state[data-state=ready]")
+        expect(self.page).to_have_title(re.compile(" · console$"))
         return self.page
 
     def ask(self, text: str) -> None:

@@ -28,7 +28,7 @@ def test_answer_is_seen_while_it_comes_and_the_next_one_knows_it(visit: Visit, s
     visit.until("done")
     assert visit.answer() == "One, two, three."
     assert "11 + 7 tokens" in page.locator(".turn-foot").inner_text()
-    assert not page.locator("#stop").is_visible()
+    expect(page.locator("#stop")).to_be_hidden()
     visit.ask("and then")
     visit.until("done")
     assert visit.answer() == "You said and then. Well."
@@ -36,7 +36,7 @@ def test_answer_is_seen_while_it_comes_and_the_next_one_knows_it(visit: Visit, s
     session = page.locator("#session-id").inner_text()
     expect(page.locator("#recent").get_by_text(session)).to_have_count(1)
     page.locator("#new-chat").click()
-    assert page.locator(".turn").count() == 0
+    expect(page.locator(".turn")).to_have_count(0)
 
 
 def test_conversation_is_there_again_after_a_reload(visit: Visit) -> None:

@@ -77,3 +77,15 @@ def test_commands_hold_whatever_was_said(visit: Visit) -> None:
         "headers": {"X-A": "it's", "Authorization": "Bearer k"},
         "json": body,
     }
+
+
+def test_times_are_told_as_people_tell_them(visit: Visit) -> None:
+    told = {
+        0: "0 ms",
+        999.4: "999 ms",
+        999.6: "1.0 s",
+        59_940: "59.9 s",
+        59_960: "1 min 0 s",
+        119_600: "2 min 0 s",
+    }
+    assert ask(visit, "dom.js", "v.map((ms) => m.duration(ms))", list(told)) == list(told.values())

@@ -63,7 +63,7 @@ def test_page_is_small_and_paints_at_once(visit: Visit) -> None:
     print(f"\nfirst paint after {painted:.0f} ms, {size} bytes")
     assert painted < 3000
     assert size < MOST_BYTES
-    assert page.evaluate("document.activeElement.id") == "prompt"
+    expect(page.locator("#prompt")).to_be_focused()
     loaded = page.evaluate("performance.getEntriesByType('resource').map((e) => e.name)")
     assert all(name.startswith(visit.url) for name in loaded)
     # The colours are those of the system, until somebody chooses.
@@ -192,10 +192,9 @@ def test_each_of_several_agents_has_a_place_of_its_own(browsing: Browsing) -> No
         visit.until("done")
         assert page.locator(".said-text").inner_text() == "hello writer"
         # Alone, an agent is found where its card says that it is.
-        page.goto(f"{url}/agents/editor")
-        page.wait_for_selector("#state[data-state=ready]")
-        assert page.locator("#agent-name").inner_text() == "editor"
-        assert not page.locator("#model").is_visible()
+        visit.open("/agents/editor")
+        expect(page.locator("#agent-name")).to_have_text("editor")
+        expect(page.locator("#model")).to_be_hidden()
         visit.ask("hello again")
         visit.until("done")
         assert visit.answer() == "I am the editor."

@@ -4,13 +4,14 @@ import json
 import re
 
 import pytest
+from playwright.sync_api import expect
 from pydantic_ai import Agent as PydanticAgent
 
 from pais_lite.http.types import Message, Receive, Scope, Send
 from tests.console.conftest import Browsing, Visit, clerk_server
 from tests.console.script import Script
 from tests.support.agents import call, free_port
-from tests.support.endpoint import Endpoint
+from tests.support.endpoint import Cue, Endpoint
 from tests.support.serving import mock_server
 from tests.support.uvicorns import served_in_thread
 
@@ -23,6 +24,8 @@ def test_stop_ends_the_run_and_says_so(visit: Visit, model: Endpoint) -> None:
     page.locator(".turn .prose", has_text="One, two,").wait_for()
     page.locator("#stop").click()
     visit.until("stopped")
+    # The button is gone, and the keyboard where one goes on.
+    expect(page.locator("#prompt")).to_be_focused()
     assert visit.answer().strip() == "One, two,"
     assert model.calls[-1].reader.at_eof()
     page.reload()
@@ -98,7 +101,9 @@ def test_agent_asks_before_it_does_what_needs_approval(browsing: Browsing) -> No
         # It is still asked for after a reload.
         page.reload()
         visit.until("asking")
-        page.get_by_role("button", name="Approve").click()
+        page.get_by_role("button", name="Approve").focus()
+        page.keyboard.press("Enter")
+        expect(page.locator("#transcript")).to_be_focused()
         visit.until("done")
         assert "taxes is gone." in page.locator(".turn:last-child .call").inner_text()
 
@@ -133,14 +138,15 @@ def test_server_that_went_away_is_missed_and_welcomed_back(
 def test_broken_connection_is_taken_up_where_it_broke(
     browsing: Browsing, model: Endpoint, script: Script
 ) -> None:
-    server, breaks = clerk_server(model), [True]
+    server, breaks, seen = clerk_server(model), [True], Cue()
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
-        """Break the first connection that has told the beginning of the answer."""
+        """Break the first connection that has told the beginning of the answer, once that has been seen."""
 
         async def sometimes(message: Message) -> None:
             await send(message)
             if b"One, two, " in message.get("body", b"") and breaks and breaks.pop():
+                await seen.given()
                 raise BrokenPipeError
 
         await server(scope, receive, sometimes)
@@ -150,6 +156,8 @@ def test_broken_connection_is_taken_up_where_it_broke(
         page = visit.open()
         visit.ask("hold on")
         page.locator(".turn .prose", has_text="One, two,").wait_for()
+        # What a browser has got but not read when its connection breaks, it throws away.
+        seen.give()
         page.locator(".request-path", has_text="starting_after=").wait_for()
         script.cue.give()
         visit.until("done")

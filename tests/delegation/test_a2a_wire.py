@@ -123,6 +123,15 @@ def test_parts_that_are_no_text() -> None:
 
 
 @pytest.mark.parametrize(
+    "artifacts", [3, "artifact", {"artifactId": "a"}, [3, {"parts": 3}, {"artifactId": "a"}]]
+)
+def test_artifacts_that_are_none_are_passed_over(artifacts: Any) -> None:
+    answer = A2AAnswer()
+    assert take(answer, task("completed", artifacts=artifacts)) == []
+    assert (answer.is_over, answer.text()) == (True, "")
+
+
+@pytest.mark.parametrize(
     ("status", "says"),
     [
         ({"state": "failed"}, "it failed while it worked on the task"),

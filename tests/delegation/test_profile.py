@@ -78,6 +78,16 @@ def test_our_own_card_says_all_that_is_needed() -> None:
         ),
         ({"supportedInterfaces": [{"protocolBinding": "JSONRPC", "url": "file:///etc"}]}, None),
         ({"supportedInterfaces": {"protocolBinding": "JSONRPC"}}, None),
+        (
+            {
+                "supportedInterfaces": [
+                    {"protocolBinding": "JSONRPC", "url": "http://[h/j", "protocolVersion": "1.0"},
+                    {"protocolBinding": "JSONRPC", "url": "http://h:65536/j", "protocolVersion": "1.0"},
+                    {"protocolBinding": "JSONRPC", "url": "http://h/j", "protocolVersion": "1.0"},
+                ]
+            },
+            ("http://h/j", "1.0"),
+        ),
     ],
 )
 def test_where_a_card_says_that_json_rpc_is(fields: dict[str, Any], found: tuple[str, Any] | None) -> None:

@@ -359,5 +359,6 @@ def test_names_that_clash_are_found_at_start() -> None:
         mock_server("x", agent=own, agent_sub_agents="clerk:http://h")
     with pytest.raises(ConfigurationError, match="same name"):
         mock_server("x", agent_sub_agents="a.b:http://h,a_b:http://h")
-    with pytest.raises(ConfigurationError, match="http://"):
-        RemoteAgent("x", "ftp://h")
+    for url in ("ftp://h", "http://", "http://[h", "http://h:65536"):
+        with pytest.raises(ConfigurationError, match="http://"):
+            RemoteAgent("x", url)

@@ -97,7 +97,17 @@ async def test_two_agents_answer_beside_each_other(host: Host) -> None:
                 event["content"] for event in events["events"] if event["event_type"] == "agent_response"
             } == {f"I am the {name}."}
             card = (await client.get(f"/agents/{name}/.well-known/agent.json")).json()
-            assert (card["name"], card["url"]) == (name, f"{host.url}/agents/{name}")
+            assert (card["name"], card["url"]) == (name, f"{host.url}/agents/{name}/")
+            message = {
+                "kind": "message",
+                "messageId": "m",
+                "role": "user",
+                "parts": [{"kind": "text", "text": "Hi."}],
+            }
+            call = {"jsonrpc": "2.0", "id": 1, "method": "message/send", "params": {"message": message}}
+            # Clients of A2A follow no redirects.
+            task = await client.post(card["url"], json=call)
+            assert task.json()["result"]["status"]["state"] == "completed", task
             assert (await client.get(f"/agents/{name}/")).json()["name"] == name
 
 

@@ -12,6 +12,7 @@ __all__ = [
     "maybe_number",
     "maybe_object",
     "maybe_text",
+    "maybe_texts",
     "required_text",
 ]
 
@@ -50,6 +51,14 @@ def maybe_text(fields: Mapping[str, Any], name: str, path: str = "") -> str | No
         return None
     if not isinstance(found, str) or len(found) > _MAX_ID:
         raise invalid_params(f"has to be a string of at most {_MAX_ID} characters", path + name)
+    return found
+
+
+def maybe_texts(fields: Mapping[str, Any], name: str, path: str = "") -> list[str]:
+    """Return a list of strings, an empty one where it is missing; raises `RpcError` for anything else."""
+    found = fields.get(name, [])
+    if not isinstance(found, list) or not all(isinstance(entry, str) for entry in found):
+        raise invalid_params("has to be a list of strings", path + name)
     return found
 
 

@@ -13,6 +13,7 @@ from pais_lite.api.a2a.fields import (
     maybe_number,
     maybe_object,
     maybe_text,
+    maybe_texts,
     required_text,
 )
 from pais_lite.api.a2a.parts import Part, read_parts
@@ -88,6 +89,8 @@ def read_send(params: Mapping[str, Any], version: Version) -> SendRequest:
     if "pushNotificationConfig" in configuration or "taskPushNotificationConfig" in configuration:
         # A client that is told of nothing would wait for ever.
         raise push_not_supported()
+    # Wishes, which an agent is free to follow; this one answers as it does.
+    maybe_texts(configuration, "acceptedOutputModes", "configuration.")
     if version == "0.3":
         at_once = maybe_flag(configuration, "blocking", "configuration.") is False
     else:
@@ -108,10 +111,7 @@ def _read_message(fields: Mapping[str, Any], version: Version) -> ClientMessage:
         raise invalid_params("has to be message", "message.kind")
     others: dict[str, Any] = {}
     for name in ("extensions", "referenceTaskIds"):
-        entries = fields.get(name, [])
-        if not isinstance(entries, list) or not all(isinstance(entry, str) for entry in entries):
-            raise invalid_params("has to be a list of strings", f"message.{name}")
-        if entries:
+        if entries := maybe_texts(fields, name, "message."):
             others[name] = entries
     context_id = maybe_text(fields, "contextId", "message.")
     try:

@@ -5,14 +5,13 @@ A part is kept in the shape of 1.0: one of `text`, `raw`, `url` and `data`, besi
 
 import base64
 import binascii
-import mimetypes
 from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
 from pydantic_ai.messages import BinaryContent, ImageUrl, UserContent
 
-from pais_lite.agent.messages import maybe_unfit
+from pais_lite.agent.messages import maybe_media_type, maybe_unfit
 from pais_lite.api.a2a.errors import content_type_not_supported, invalid_params
 from pais_lite.api.a2a.fields import known_fields, maybe_object
 from pais_lite.api.a2a.versions import Version
@@ -36,18 +35,23 @@ def read_parts(value: object, version: Version, path: str) -> list[Part]:
     if not isinstance(value, Sequence) or isinstance(value, str) or not value:
         raise invalid_params("has to be a list with at least one part", path)
     read = _read_part_0_3 if version == "0.3" else _read_part
-    return [read(known_fields(part, f"{path}[{at}]"), f"{path}[{at}]") for at, part in enumerate(value)]
+    return [read(part, f"{path}[{at}]") for at, part in enumerate(value)]
 
 
-def _read_part(fields: Mapping[str, Any], path: str) -> Part:
+def _read_part(part: object, path: str) -> Part:
+    fields = known_fields(part, path)
     found = [name for name in _CONTENTS if name in fields]
+    if not found and isinstance(part, Mapping) and "data" in part:
+        # The one field for which ProtoJSON takes null as a value.
+        return _checked({"data": None}, fields, path)
     if len(found) != 1:
         raise invalid_params("has to have exactly one of text, raw, url and data", path)
     (name,) = found
     return _checked({name: fields[name]}, fields, path)
 
 
-def _read_part_0_3(fields: Mapping[str, Any], path: str) -> Part:
+def _read_part_0_3(part: object, path: str) -> Part:
+    fields = known_fields(part, path)
     match fields.get("kind"):
         case "text" | "data" as kind:
             if kind not in fields:
@@ -76,6 +80,8 @@ def _checked(part: Part, fields: Mapping[str, Any], path: str) -> Part:
             raise invalid_params("has to be a string", f"{path}.{name}")
     if "raw" in part:
         _decode(part["raw"], path)
+    if "url" in part and _maybe_path(part["url"]) is None:
+        raise invalid_params("has to be a URL", f"{path}.url")
     for name in ("mediaType", "filename"):
         if fields.get(name):
             if not isinstance(fields[name], str):
@@ -95,6 +101,14 @@ def _decode(data: str, path: str) -> bytes:
         raise invalid_params("has to be base64", path) from exc
 
 
+def _maybe_path(url: str) -> str | None:
+    """Return the path of a URL, `None` for what is none."""
+    try:
+        return urlsplit(url).path
+    except ValueError:
+        return None
+
+
 def prompt_of(parts: Sequence[Part]) -> str | list[UserContent]:
     """Return what a model is given of a message.
 
@@ -111,8 +125,8 @@ def _content(part: Part, path: str) -> UserContent:
         return str(part["text"])
     if "data" in part:
         return dump_json(part["data"]).decode()
-    name = part.get("filename") or urlsplit(part.get("url", "")).path
-    media_type = str(part.get("mediaType") or mimetypes.guess_type(name)[0] or "application/octet-stream")
+    name = part.get("filename") or _maybe_path(part.get("url", "")) or ""
+    media_type = str(part.get("mediaType") or maybe_media_type(name) or "application/octet-stream")
     media_type = media_type.partition(";")[0].strip().lower()
     if "raw" in part:
         content = BinaryContent(_decode(part["raw"], path), media_type=media_type)
@@ -154,7 +168,7 @@ def _maybe_file(value: Any) -> Part | None:
             part = {"url": url, "mediaType": media_type}
             name = str(value.get("identifier") or "")
             if "." not in name:
-                name = urlsplit(url).path.rpartition("/")[2]
+                name = (_maybe_path(url) or "").rpartition("/")[2]
         case _:
             return None
     # An identifier that nobody gave is a digest, which has no dot.

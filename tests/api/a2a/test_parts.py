@@ -45,7 +45,8 @@ async def test_what_the_model_sees_of_1_0() -> None:
         {"raw": PNG, "mediaType": "image/png", "filename": "a.png"},
         {"url": "https://example.com/b.png", "mediaType": "image/png"},
         {"data": {"a": [1]}, "mediaType": "application/json"},
-        {"raw": base64.b64encode(b"x").decode(), "filename": "notes.txt"},
+        {"raw": base64.b64encode(b"x").decode(), "filename": "//[notes.txt"},
+        {"data": None},
     )
     assert found == [
         "Look:",
@@ -53,6 +54,7 @@ async def test_what_the_model_sees_of_1_0() -> None:
         ImageUrl("https://example.com/b.png", media_type="image/png"),
         '{"a":[1]}',
         BinaryContent(b"x", media_type="text/plain"),
+        "null",
     ]
 
 
@@ -84,6 +86,9 @@ async def test_what_the_model_sees_of_0_3() -> None:
         ([{"raw": "no base64!"}], -32602),
         ([{"text": "a", "mediaType": 1}], -32602),
         ([{"text": "a", "metadata": []}], -32602),
+        ([{"text": None}], -32602),
+        ([{"url": "https://[example.com/a.png", "mediaType": "image/png"}], -32602),
+        ([{"url": "https://[example.com/a.png"}], -32602),
         ([{"raw": PNG, "mediaType": "application/x-unsupported-tck-type"}], -32005),
         ([{"raw": PNG, "mediaType": "video/mp4"}], -32005),
         ([{"url": "http://example.com/a.png", "mediaType": "image/png"}], -32005),
@@ -102,6 +107,7 @@ async def test_parts_that_are_refused(parts: Any, number: int) -> None:
         {"kind": "data", "data": [1]},
         {"kind": "file"},
         {"kind": "file", "file": {}},
+        {"kind": "file", "file": {"uri": "https://[example.com/a.png"}},
         {"kind": "file", "file": {"bytes": PNG, "uri": "https://example.com"}},
         {"kind": "sound", "sound": "x"},
     ],
@@ -165,6 +171,10 @@ async def test_output_of_each_kind_becomes_a_part(message_id: str, part: Any, ol
         (
             ["See:", {"kind": "image-url", "url": "https://e.com/", "media_type": "image/png"}],
             [{"text": "See:"}, {"url": "https://e.com/", "mediaType": "image/png"}],
+        ),
+        (
+            {"kind": "image-url", "url": "https://[e.com/a.png", "media_type": "image/png"},
+            [{"url": "https://[e.com/a.png", "mediaType": "image/png"}],
         ),
         (
             {"kind": "binary", "data": "-_8=", "media_type": "image/png", "identifier": "a1b2c3"},

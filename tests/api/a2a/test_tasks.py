@@ -89,6 +89,7 @@ async def test_context_that_cannot_be_a_session_is_refused(context: str) -> None
         {"metadata": "x"},
         {"extensions": "x"},
         {"referenceTaskIds": [1]},
+        {"referenceTaskIds": "x"},
     ],
 )
 async def test_messages_that_are_refused(fields: dict[str, Any]) -> None:
@@ -96,6 +97,21 @@ async def test_messages_that_are_refused(fields: dict[str, Any]) -> None:
     assert (await error(server, "SendMessage", message=message(**fields)))["code"] == -32602
     if fields.get("role") != "user":
         assert (await error(server, "message/send", message=old_message(**fields)))["code"] == -32602
+
+
+@pytest.mark.parametrize(
+    "configuration",
+    [
+        "x",
+        {"returnImmediately": "yes"},
+        {"acceptedOutputModes": "text/plain"},
+        {"accepted_output_modes": [1]},
+    ],
+)
+async def test_wishes_for_the_answer_that_are_refused(configuration: Any) -> None:
+    found = await error(make_server(), "SendMessage", message=message(), configuration=configuration)
+    assert found["code"] == -32602
+    assert found["data"][0]["fieldViolations"][0]["field"].startswith("configuration")
 
 
 async def test_names_may_come_in_snake_case() -> None:
