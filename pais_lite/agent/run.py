@@ -160,6 +160,9 @@ class Run:
         return Failed(error=self.cancel_reason or RunCancelled("the run was cancelled"))
 
     def _end(self, ending: Finished | Failed) -> None:
+        if isinstance(ending, Failed):
+            # The ending is remembered long after the run, whose request and history it would keep.
+            ending.error.forget_origin()
         self._ending = ending
         self.ended_at = datetime.now(UTC)
         self._timer.cancel()

@@ -215,8 +215,9 @@ class LocalRuns(Runs):
         if self._under_way.pop(place, None) is None or not entry.new.store:
             self._forget_key(place[0], once)
             return
-        weight = entry.log.weight + len(dump_json(entry.details))
-        self._ended[place] = _Ended(entry.record(self._agent.name), entry.log, once, weight)
+        record = entry.record(self._agent.name)
+        weight = entry.log.weight + _weight(record)
+        self._ended[place] = _Ended(record, entry.log, once, weight)
         self._ended_weight += weight
         while len(self._ended) > MAX_ENDED_RUNS or self._ended_weight > MAX_ENDED_WEIGHT:
             self._forget(next(iter(self._ended)))
@@ -238,6 +239,14 @@ class LocalRuns(Runs):
     def _forget_key(self, owner: str, once: Once | None) -> None:
         if once is not None:
             self._once.pop((owner, once.key), None)
+
+
+def _weight(record: RunRecord) -> int:
+    """Return about how many bytes a record holds: the log counts the pieces of an answer, and not the whole of it."""
+    weight = len(dump_json(record.details))
+    if isinstance(record.ending, Finished):
+        weight += len(record.ending.output) + sum(len(call.arguments) for call in record.ending.tool_calls)
+    return weight
 
 
 class _QueuedTurn(Turn):
