@@ -86,6 +86,8 @@ class Run:
         """
         if self.cancel_reason is None and not self._task.done():
             self.cancel_reason = reason or RunCancelled("the run was cancelled")
+            # A crowd that still worked while it waits would make the turns long that it waits for.
+            self.log.hold()
             # Pydantic AI looks through all that a model has said, several times, when it is interrupted.
             self._cancels.call(self._stop)
 
