@@ -20,15 +20,12 @@ def fail(held: Held) -> None:
 def test_the_frames_of_a_failure_let_go_of_what_they_worked_on(caplog: pytest.LogCaptureFixture) -> None:
     held = Held()
     gone = weakref.ref(held)
-    try:
+    with pytest.raises(RuntimeError) as caught:
         fail(held)
-    except RuntimeError as exc:
-        with caplog.at_level(logging.ERROR, "pais_lite.agent"):
-            translated = translate(exc, max_steps=5)
-        failure = exc
+    with caplog.at_level(logging.ERROR, "pais_lite.agent"):
+        translated = translate(caught.value, max_steps=5)
     del held
     assert isinstance(translated, RunFailed)
-    assert failure.__traceback__ is not None
     assert gone() is None
     # Where it came from was told before.
     assert "in fail" in caplog.text
