@@ -241,7 +241,8 @@ async def test_runs_that_are_cancelled_together_say_no_more_while_they_wait_for_
     runs = [agent.start(RunRequest(prompt="hi", session_id=f"s{number}")) for number in range(10)]
     await until(lambda: all(run.log.length > 10 for run in runs))
     before = said
-    agent.cancel_runs(RunCancelled("all of you"))
+    for run in runs:
+        run.cancel(RunCancelled("all of you"))
     with anyio.fail_after(10):
         for run in runs:
             await run.ending()
