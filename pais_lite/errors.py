@@ -52,6 +52,10 @@ class PaisError(Exception):
         if param is not None:
             self.param = param
 
+    def forget_origin(self) -> None:
+        """Let go of where it was raised and of what led to it: the frames on that way hold all that was worked on."""
+        self.__traceback__ = self.__cause__ = self.__context__ = None
+
 
 # ---------------------------------------------------------------------------------------------- their mistake
 

@@ -38,6 +38,7 @@ class EventLog:
         self._unseen_weight = 0
         self._readers: list[LogReader] = []
         self._room: asyncio.Event | None = None
+        self._is_held = False
         self.ended = False
 
     @property
@@ -61,12 +62,16 @@ class EventLog:
         return any(not reader.keeps for reader in self._readers)
 
     async def put(self, event: RunEvent) -> None:
-        """Add an event; waits before that while everybody who reads is far behind."""
-        while self._is_too_far_ahead():
+        """Add an event; waits before that while everybody who reads is far behind, and for ever once it is held."""
+        while self._is_held or self._is_too_far_ahead():
             self._room = self._room or asyncio.Event()
             self._room.clear()
             await self._room.wait()
         self.append(event)
+
+    def hold(self) -> None:
+        """Let whoever calls `put` wait until it is cancelled."""
+        self._is_held = True
 
     def append(self, event: RunEvent) -> None:
         """Add an event at once. A `Finished` or a `Failed` ends the log."""

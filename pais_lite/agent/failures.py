@@ -1,6 +1,7 @@
 """Pydantic AI's exceptions in our own words, fit for callers. What they say about insides goes to the log."""
 
 import logging
+import traceback
 
 from pydantic_ai import exceptions
 
@@ -15,8 +16,16 @@ _log = logging.getLogger("pais_lite.agent")
 def translate(error: Exception, *, max_steps: int, tells_output: bool = False) -> errors.PaisError:
     """Return what `error` means to the caller. Order matters: Pydantic AI derives the specific from the general.
 
-    With `tells_output`, the output has a form that the caller gave, who may know what is wrong with it.
+    With `tells_output`, the output has a form that the caller gave, who may know what is wrong with it. The frames that
+    `error` came through are emptied.
     """
+    translated = _translate(error, max_steps, tells_output=tells_output)
+    # They hold the run, and the run holds the error: neither would go before garbage is collected.
+    traceback.clear_frames(error.__traceback__)
+    return translated
+
+
+def _translate(error: Exception, max_steps: int, *, tells_output: bool) -> errors.PaisError:
     match error:
         case errors.PaisError():
             return error

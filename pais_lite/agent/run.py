@@ -89,6 +89,8 @@ class Run:
         is_first = self.cancel_reason is None
         if is_first:
             self.cancel_reason = reason or RunCancelled("the run was cancelled")
+            # A crowd that still worked while it waits would make the turns long that it waits for.
+            self.log.hold()
         if at_once:
             self._stop()
         elif is_first:
@@ -174,6 +176,9 @@ class Run:
         return Failed(error=self.cancel_reason or RunCancelled("the run was cancelled"))
 
     def _end(self, ending: Finished | Failed) -> None:
+        if isinstance(ending, Failed):
+            # The ending is remembered long after the run, whose request and history it would keep.
+            ending.error.forget_origin()
         self._ending = ending
         self.ended_at = datetime.now(UTC)
         self._timer.cancel()

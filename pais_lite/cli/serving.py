@@ -15,6 +15,7 @@ from collections.abc import Callable
 from hypercorn.config import Config
 
 from pais_lite.cli.connections import Listening
+from pais_lite.cli.tasks import new_task
 from pais_lite.errors import ConfigurationError
 from pais_lite.http import MAX_HEADER_BYTES
 from pais_lite.server import AgentServer
@@ -110,6 +111,7 @@ async def _serve(
     server: AgentServer, config: Config, listener: socket.socket, on_ready: Callable[[], None]
 ) -> None:
     loop = asyncio.get_running_loop()
+    loop.set_task_factory(new_task)
     asked_to_stop = asyncio.Event()
     draining: asyncio.Task[None] | None = None
 

@@ -217,8 +217,8 @@ class LocalRuns(Runs):
         if self._under_way.pop(place, None) is None or not entry.new.store:
             self._forget_key(place, once)
             return
-        weight = entry.log.weight + len(dump_json(entry.details))
         known = entry.record(self._agent.name)
+        weight = entry.log.weight + _weight(known)
         self._ended[place] = _Ended(known, entry.log, once, weight, known.updated_at)
         self._ended_weight += weight
         while len(self._ended) > MAX_ENDED_RUNS or self._ended_weight > MAX_ENDED_WEIGHT:
@@ -246,6 +246,14 @@ class LocalRuns(Runs):
         if holder == place:
             # Else it was free, and another run has come with it since.
             del self._once[key]
+
+
+def _weight(record: RunRecord) -> int:
+    """Return about how many bytes a record holds: the log counts the pieces of an answer, and not the whole of it."""
+    weight = len(dump_json(record.details))
+    if isinstance(record.ending, Finished):
+        weight += len(record.ending.output) + sum(len(call.arguments) for call in record.ending.tool_calls)
+    return weight
 
 
 class _QueuedTurn(Turn):

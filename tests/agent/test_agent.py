@@ -25,6 +25,7 @@ from pais_lite.errors import (
     RunTimedOut,
 )
 from pais_lite.events import Failed, Finished, Progress, RunEvent, TextDelta, ThinkingDelta
+from tests.support.sockets import until
 
 pytestmark = pytest.mark.anyio
 
@@ -224,6 +225,29 @@ async def test_a_run_that_takes_too_long_is_ended() -> None:
     events = await events_of(agent)
     assert isinstance(events[-1], Failed)
     assert isinstance(events[-1].error, RunTimedOut)
+
+
+async def test_runs_that_are_cancelled_together_say_no_more_while_they_wait_for_their_end() -> None:
+    said = 0
+
+    async def chatter(messages: list[ModelMessage], info: AgentInfo) -> AsyncIterator[str]:
+        nonlocal said
+        while True:
+            said += 1
+            yield "word "
+            await asyncio.sleep(0)
+
+    agent = wrap(PydanticAgent(FunctionModel(stream_function=chatter)))
+    runs = [agent.start(RunRequest(prompt="hi", session_id=f"s{number}")) for number in range(10)]
+    await until(lambda: all(run.log.length > 10 for run in runs))
+    before = said
+    for run in runs:
+        run.cancel(RunCancelled("all of you"))
+    with anyio.fail_after(10):
+        for run in runs:
+            await run.ending()
+    # One that each had begun to say, and one that it could not hand on.
+    assert said - before <= 2 * len(runs)
 
 
 async def test_giving_up_the_iteration_cancels_the_run() -> None:

@@ -37,6 +37,23 @@ async def test_run_waits_for_a_reader_who_is_far_behind(text: str) -> None:
         tasks.cancel_scope.cancel()
 
 
+async def test_who_writes_to_a_log_that_is_held_says_no_more() -> None:
+    log = EventLog()
+    log.append(TextDelta("before"))
+    log.hold()
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(speak, log, "after", 1)
+        await anyio.wait_all_tasks_blocked()
+        # Nor does a reader who comes, reads and leaves change that; how it ended is told.
+        reader = log.reader()
+        assert await reader.take() == [TextDelta("before")]
+        reader.leave()
+        await anyio.wait_all_tasks_blocked()
+        log.append(Finished(output="end"))
+        assert log.length == 2
+        tasks.cancel_scope.cancel()
+
+
 async def test_run_keeps_pace_with_the_fastest_of_its_readers() -> None:
     log = EventLog()
     fast, slow = log.reader(), log.reader()
