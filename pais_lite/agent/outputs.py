@@ -13,10 +13,13 @@ from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 from pais_lite.agent.json_schema import JsonSchema, UnusableSchema
 from pais_lite.agent.request import OutputFormat
-from pais_lite.errors import InvalidRequest
+from pais_lite.encoding import load_json
+from pais_lite.errors import InvalidRequest, ModelMisbehaved
 
-__all__ = ["OutputTypes", "check_schema", "maybe_violation"]
+__all__ = ["OutputTypes", "check_answer", "check_schema", "maybe_violation", "says_keep_own"]
 
+# Part of what Pydantic AI raises when it is given output types for such an agent. It has no public way to ask for them.
+_HAS_VALIDATORS = "output validators"
 # Without its last entry, model adapters write it down as an object that has none.
 _ANY_OBJECT: Mapping[str, Any] = {"type": "object", "additionalProperties": True}
 
@@ -26,7 +29,7 @@ class OutputTypes:
 
     A client's format takes the place of text. An agent with another output than text keeps it: what it gives is compared
     with the format once it is there. Pydantic AI gives an agent with output validators no other types than its own,
-    which only a run finds out: `keep_own` is to be called then. Such an agent hands out calls if it has
+    which only the error of a run tells (`says_keep_own`): `keep_own` is to be called then. Such an agent hands out calls if it has
     `DeferredToolRequests` among them.
     """
 
@@ -81,6 +84,11 @@ class OutputTypes:
         )
 
 
+def says_keep_own(error: exceptions.UserError) -> bool:
+    """Return whether a run did not begin because its agent takes no other output types than its own."""
+    return _HAS_VALIDATORS in error.message
+
+
 def check_schema(schema: object) -> Mapping[str, Any]:
     """Return a schema that answers can be held to.
 
@@ -101,6 +109,20 @@ def check_schema(schema: object) -> Mapping[str, Any]:
 def maybe_violation(output: OutputFormat, value: Any) -> str | None:
     """Return why a value is not what was asked for, `None` when it is."""
     return JsonSchema(output.schema or _ANY_OBJECT).maybe_violation(value)
+
+
+def check_answer(wanted: OutputFormat, answer: str) -> None:
+    """Return when an answer of the agent's own kind is what the client wanted.
+
+    Raises:
+        ModelMisbehaved: it is not.
+    """
+    try:
+        value = load_json(answer.encode())
+    except ValueError:
+        value = None
+    if (violation := maybe_violation(wanted, value)) is not None:
+        raise ModelMisbehaved(f"the agent's answer does not fit response_format: {violation}")
 
 
 def _structured(output: OutputFormat, model: Model | str | None) -> Any:
