@@ -20,6 +20,7 @@ from pais_lite.agent import Agent
 from pais_lite.errors import ModelUnavailable
 from pais_lite.telemetry import Telemetry
 from tests.support.asgi import ask, chat, exchange, make_scope
+from tests.support.serving import mock_agents
 from tests.support.sockets import until
 
 pytestmark = pytest.mark.anyio
@@ -326,3 +327,30 @@ async def test_events_in_memory_name_the_trace_and_the_span(seen: Seen) -> None:
             "trace_id": f"{context.trace_id:032x}",
             "span_id": f"{context.span_id:016x}",
         }
+
+
+_TASK = {
+    "jsonrpc": "2.0",
+    "id": 1,
+    "method": "SendMessage",
+    "params": {"message": {"messageId": "m", "role": "ROLE_USER", "parts": [{"text": "hi"}]}},
+}
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("/v1/chat/completions", {**chat(), "model": "writer"}),
+        ("/v1/responses", {"input": "hi", "model": "writer"}),
+        ("/", _TASK),
+    ],
+)
+@pytest.mark.parametrize("base", ["", "/agents/writer"])
+async def test_the_route_is_the_one_that_matched_also_of_one_agent_of_several(
+    seen: Seen, base: str, path: str, body: dict[str, Any]
+) -> None:
+    server = mock_agents({"researcher": ["Found."], "writer": ["Written."]}, telemetry=seen.telemetry)
+    answer = await ask(server, "POST", base + path, body, {"a2a-version": "1.0"})
+    assert answer.status == 200
+    assert seen.attributes()["http.route"] == base + path
+    assert seen.attributes()["url.path"] == base + path
