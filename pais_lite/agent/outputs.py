@@ -12,11 +12,12 @@ from pydantic_ai.toolsets import FunctionToolset
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 from pais_lite.agent.json_schema import JsonSchema, UnusableSchema
+from pais_lite.agent.json_validation import maybe_violation
 from pais_lite.agent.request import OutputFormat
 from pais_lite.encoding import load_json
 from pais_lite.errors import InvalidRequest, ModelMisbehaved
 
-__all__ = ["OutputTypes", "check_answer", "check_schema", "maybe_violation", "says_keep_own"]
+__all__ = ["OutputTypes", "check_answer", "check_schema", "says_keep_own"]
 
 # Part of what Pydantic AI raises when it is given output types for such an agent. It has no public way to ask for them.
 _HAS_VALIDATORS = "output validators"
@@ -106,11 +107,6 @@ def check_schema(schema: object) -> Mapping[str, Any]:
     return schema
 
 
-def maybe_violation(output: OutputFormat, value: Any) -> str | None:
-    """Return why a value is not what was asked for, `None` when it is."""
-    return JsonSchema(output.schema or _ANY_OBJECT).maybe_violation(value)
-
-
 def check_answer(wanted: OutputFormat, answer: str) -> None:
     """Return when an answer of the agent's own kind is what the client wanted.
 
@@ -121,15 +117,19 @@ def check_answer(wanted: OutputFormat, answer: str) -> None:
         value = load_json(answer.encode())
     except ValueError:
         value = None
-    if (violation := maybe_violation(wanted, value)) is not None:
+    if (violation := maybe_violation(_schema_of(wanted), value)) is not None:
         raise ModelMisbehaved(f"the agent's answer does not fit response_format: {violation}")
 
 
+def _schema_of(output: OutputFormat) -> JsonSchema:
+    return JsonSchema(output.schema or _ANY_OBJECT)
+
+
 def _structured(output: OutputFormat, model: Model | str | None) -> Any:
-    schema = JsonSchema(output.schema or _ANY_OBJECT)
+    schema = _schema_of(output)
 
     def check(value: dict[str, Any]) -> dict[str, Any]:
-        if (violation := schema.maybe_violation(value)) is not None:
+        if (violation := maybe_violation(schema, value)) is not None:
             # Not a ValueError: its text would be taken for a template.
             raise PydanticCustomError("json_schema", "{violation}", {"violation": violation})
         return value
