@@ -14,7 +14,7 @@ from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 from pais_lite.agent.json_schema import JsonSchema, UnusableSchema
 from pais_lite.agent.json_validation import maybe_violation
 from pais_lite.agent.request import OutputFormat
-from pais_lite.encoding import load_json
+from pais_lite.encoding import maybe_json
 from pais_lite.errors import InvalidRequest, ModelMisbehaved
 
 __all__ = ["OutputTypes", "check_answer", "check_schema", "says_keep_own"]
@@ -113,11 +113,7 @@ def check_answer(wanted: OutputFormat, answer: str) -> None:
     Raises:
         ModelMisbehaved: it is not.
     """
-    try:
-        value = load_json(answer.encode())
-    except ValueError:
-        value = None
-    if (violation := maybe_violation(_schema_of(wanted), value)) is not None:
+    if (violation := maybe_violation(_schema_of(wanted), maybe_json(answer.encode()))) is not None:
         raise ModelMisbehaved(f"the agent's answer does not fit response_format: {violation}")
 
 
