@@ -6,7 +6,8 @@ from socket import create_connection
 
 import pytest
 
-from benchmarks.field.processes import NotStarted, Started, free_port, started, tree
+from benchmarks.field.processes import NotStarted, Started, started, tree
+from tests.support.ports import free_port
 
 SERVE = """
 import http.server, subprocess, sys

@@ -9,7 +9,8 @@ import anyio
 import pytest
 
 from pais_lite.resp import Client, ConnectionFailed, OutcomeUnknown, ServerError
-from tests.support.valkey import ValkeyServer, free_port
+from tests.support.ports import free_port
+from tests.support.valkey import ValkeyServer
 
 pytestmark = pytest.mark.anyio
 

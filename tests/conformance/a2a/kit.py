@@ -17,7 +17,7 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 from tests.conformance.conftest import UNSET
-from tests.support.agents import free_port
+from tests.support.ports import free_port
 from tests.support.processes import running
 
 AGENT = Path(__file__).parent / "agent.py"
