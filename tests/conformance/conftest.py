@@ -2,21 +2,17 @@
 
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
-from dataclasses import fields
 from pathlib import Path
 
 import pytest
 from openai import OpenAI
 
-from pais_lite import Settings
 from tests.conformance.node_reports import Ask, Report, installed, report_of
 from tests.conformance.repertoire import bake, perform
 from tests.support.endpoint import Endpoint, endpoint_in_thread
-from tests.support.processes import Process, pais_run
+from tests.support.processes import UNSET, Process, pais_run
 
 CLERK = str(Path(__file__).parent / "agents" / "clerk.py")
-# An empty variable counts as unset, so these keep the settings of whoever runs the tests out of the servers.
-UNSET = dict.fromkeys([*(field.name.upper() for field in fields(Settings)), "AGENT_LOG_LEVEL"], "")
 
 
 @pytest.fixture(scope="session")
