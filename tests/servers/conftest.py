@@ -120,7 +120,8 @@ async def served(
     await until(lambda: is_up(f"{process.url}/health"), timeout=60)
     yield served
     assert await is_up(f"{process.url}/health")
-    written = process.output()
+    # What granian notes when a client leaves while it is being sent something.
+    written = process.output().replace('[INFO] ASGI transport error: "Closed(..)"', "")
     assert "Traceback" not in written, written
     assert "rror" not in written, written
 
