@@ -16,6 +16,7 @@ from hypercorn.config import Config
 
 from pais_lite.cli.connections import Listening
 from pais_lite.errors import ConfigurationError
+from pais_lite.http import MAX_HEADER_BYTES
 from pais_lite.server import AgentServer
 
 __all__ = ["bind", "serve_until_stopped"]
@@ -24,7 +25,6 @@ _log = logging.getLogger("pais_lite.cli")
 
 # Connections that may wait to be accepted: a burst of clients, not the drip that hypercorn's own default allows for.
 _BACKLOG = 2048
-_MAX_HEADER_BYTES = 32 * 1024
 # A client that takes nothing of what waits for it is given up by the kernel: nothing else ends a connection that is
 # closed with bytes still to be sent.
 _UNREAD_TIMEOUT_MS = 60_000
@@ -70,9 +70,8 @@ def serve_until_stopped(server: AgentServer, listener: socket.socket, on_ready: 
     # Longer than load balancers keep an idle connection, so that they, not we, close what they are about to use. It is
     # also what a client has from connecting to the end of its headers.
     config.keep_alive_timeout = 75
-    # What comes before a body: the limits of most servers and proxies.
-    config.h11_max_incomplete_size = _MAX_HEADER_BYTES
-    config.h2_max_header_list_size = _MAX_HEADER_BYTES
+    config.h11_max_incomplete_size = MAX_HEADER_BYTES
+    config.h2_max_header_list_size = MAX_HEADER_BYTES
     # Thousands of requests over one kept connection are what a proxy in front of us does all day.
     config.keep_alive_max_requests = 1_000_000_000
     # The drain has waited for every answer; what is left are idle connections.

@@ -2,10 +2,11 @@
 
 from pais_lite.http.errors import ClientDisconnected, error_body, error_response
 from pais_lite.http.reply import Reply, Response, json_response
-from pais_lite.http.request import BodyBudget, Request
+from pais_lite.http.request import MAX_HEADER_BYTES, BodyBudget, Request
 from pais_lite.http.router import Route, Router
 
 __all__ = [
+    "MAX_HEADER_BYTES",
     "BodyBudget",
     "ClientDisconnected",
     "Reply",

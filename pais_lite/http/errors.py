@@ -13,6 +13,7 @@ from pais_lite.http.types import ClientDisconnected
 __all__ = [
     "BodyTooLarge",
     "ClientDisconnected",
+    "HeadersTooLarge",
     "MethodNotAllowed",
     "RequestTimeout",
     "UnsupportedMediaType",
@@ -40,6 +41,15 @@ class BodyTooLarge(errors.CallerError):
         super().__init__(f"the request's body is over the limit of {limit} bytes")
 
 
+class HeadersTooLarge(errors.CallerError):
+    """The request's path and headers are longer than the server takes (RFC 6585, section 5)."""
+
+    code = "headers_too_large"
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(f"the request's path and headers are over the limit of {limit} bytes")
+
+
 class UnsupportedMediaType(errors.CallerError):
     """The request's body says that it is something other than JSON."""
 
@@ -65,6 +75,7 @@ _STATUSES: dict[type[errors.PaisError], tuple[int, str]] = {
     BodyTooLarge: (413, "invalid_request_error"),
     UnsupportedMediaType: (415, "invalid_request_error"),
     errors.TooManyRuns: (429, "rate_limit_error"),
+    HeadersTooLarge: (431, "invalid_request_error"),
     errors.DependencyError: (502, "upstream_error"),
     errors.MemoryUnavailable: (503, "service_unavailable"),
     errors.ServerDraining: (503, "service_unavailable"),

@@ -8,10 +8,19 @@ import anyio
 from pydantic_core import from_json
 
 from pais_lite.errors import InvalidRequest, TooManyRuns
-from pais_lite.http.errors import BodyTooLarge, ClientDisconnected, RequestTimeout, UnsupportedMediaType
+from pais_lite.http.errors import (
+    BodyTooLarge,
+    ClientDisconnected,
+    HeadersTooLarge,
+    RequestTimeout,
+    UnsupportedMediaType,
+)
 from pais_lite.http.types import Receive, Scope
 
-__all__ = ["BodyBudget", "Request"]
+__all__ = ["MAX_HEADER_BYTES", "BodyBudget", "Request"]
+
+# Of the path, the query and all headers together; what most servers and proxies take.
+MAX_HEADER_BYTES = 32 * 1024
 
 # How long a body may take to arrive: this, and as much more as its size takes at the slowest pace that is worth waiting
 # for. A client that drips a byte now and then holds a connection for no good reason.
@@ -98,6 +107,20 @@ class Request:
         """The path as the client sent it: escaped, and with the prefix under which the application is mounted."""
         sent: bytes = self._scope.get("raw_path") or (self._scope["path"] or self.root_path or "/").encode()
         return str(sent.partition(b"?")[0], "latin-1")
+
+    def check_size(self) -> None:
+        """Return where what comes before the body is no longer than `MAX_HEADER_BYTES`.
+
+        ASGI servers have limits of their own, of which some count only what has not arrived at once.
+
+        Raises:
+            HeadersTooLarge: it is longer.
+        """
+        size = len(self._scope.get("raw_path") or self.path) + len(self._scope.get("query_string", b""))
+        for name, value in self.raw_headers:
+            size += len(name) + len(value)
+        if size > MAX_HEADER_BYTES:
+            raise HeadersTooLarge(MAX_HEADER_BYTES)
 
     async def read_body(self, limit: int) -> bytes:
         """Return the whole body, read in pieces.

@@ -198,6 +198,7 @@ class AgentServer:
         began = perf_counter()
         reply.headers.update(cors_headers(request.header("origin"), self.settings.cors_allow_origins))
         try:
+            request.check_size()
             await self._route(request, reply)
         except ClientDisconnected:
             return

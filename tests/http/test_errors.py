@@ -6,7 +6,13 @@ import pytest
 
 from pais_lite import errors
 from pais_lite.http import error_response
-from pais_lite.http.errors import BodyTooLarge, MethodNotAllowed, RequestTimeout, UnsupportedMediaType
+from pais_lite.http.errors import (
+    BodyTooLarge,
+    HeadersTooLarge,
+    MethodNotAllowed,
+    RequestTimeout,
+    UnsupportedMediaType,
+)
 
 TABLE: list[tuple[Exception, int, str | None]] = [
     (errors.InvalidRequest("x", param="n"), 400, None),
@@ -18,6 +24,7 @@ TABLE: list[tuple[Exception, int, str | None]] = [
     (BodyTooLarge(5), 413, "request_too_large"),
     (UnsupportedMediaType("x"), 415, "unsupported_media_type"),
     (errors.TooManyRuns("x"), 429, "too_many_runs"),
+    (HeadersTooLarge(5), 431, "headers_too_large"),
     (errors.RunFailed("x"), 500, "run_failed"),
     (errors.RunCancelled("x"), 500, "cancelled"),
     (errors.MaxStepsExceeded("x"), 500, "max_steps_exceeded"),

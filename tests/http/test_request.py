@@ -9,9 +9,9 @@ import anyio
 import pytest
 
 from pais_lite.errors import InvalidRequest, TooManyRuns
-from pais_lite.http import BodyBudget, ClientDisconnected, Request
+from pais_lite.http import MAX_HEADER_BYTES, BodyBudget, ClientDisconnected, Request
 from pais_lite.http import request as request_module
-from pais_lite.http.errors import BodyTooLarge, RequestTimeout, UnsupportedMediaType
+from pais_lite.http.errors import BodyTooLarge, HeadersTooLarge, RequestTimeout, UnsupportedMediaType
 from pais_lite.http.types import Message
 from tests.support.asgi import make_scope
 
@@ -77,6 +77,24 @@ async def test_length_with_leading_zeros_is_no_larger_for_them() -> None:
     assert (
         await make_request(b"abc", headers=[("content-length", "0" * 5000 + "3")]).read_body(LIMIT) == b"abc"
     )
+
+
+@pytest.mark.parametrize(
+    "parts",
+    [
+        {"headers": [(b"a", b"b" * (MAX_HEADER_BYTES - 3))]},
+        {"headers": [(b"a" * 1022, b"b")] * 31 + [(b"c", b"d" * 1052)]},
+        {"query_string": b"a" * (MAX_HEADER_BYTES - 2)},
+        {"raw_path": b"/" * MAX_HEADER_BYTES},
+    ],
+    ids=["one header", "many headers", "query", "path"],
+)
+async def test_head_may_be_as_long_as_the_limit(parts: dict[str, Any]) -> None:
+    scope = {**make_scope("GET", "/x"), "headers": [], **parts}
+    Request(scope, receiving([])).check_size()
+    longer = {**scope, "headers": [*scope["headers"], (b"x", b"")]}
+    with pytest.raises(HeadersTooLarge, match=str(MAX_HEADER_BYTES)):
+        Request(longer, receiving([])).check_size()
 
 
 async def test_client_that_leaves_in_the_middle_of_a_body() -> None:

@@ -109,6 +109,16 @@ async def test_get_with_a_large_body_is_answered(
 
 
 @OVER_HTTP1
+async def test_large_head_is_refused_though_it_comes_at_once(served: Served) -> None:
+    async with connected(served.url) as connection:
+        head, end, _ = request_bytes("GET", "/health").partition(b"\r\n\r\n")
+        await connection.send(head + b"".join(b"\r\nx-%d: %s" % (n, b"a" * 2000) for n in range(18)) + end)
+        answer = await connection.answer()
+        assert answer.status == 431
+        assert answer.json()["error"]["code"] == "headers_too_large"
+
+
+@OVER_HTTP1
 async def test_connection_serves_on_after_errors(served: Served) -> None:
     async with connected(served.url) as connection:
         for request, status in [
