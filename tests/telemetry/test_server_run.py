@@ -77,6 +77,17 @@ def serving(
     return AgentServer(served, settings, seen.telemetry)
 
 
+def working_until(may_end: anyio.Event) -> PydanticAgent[Any, Any]:
+    agent = PydanticAgent[Any, Any]()
+
+    @agent.tool_plain
+    async def work() -> str:
+        await may_end.wait()
+        return "done"
+
+    return agent
+
+
 async def test_a_run_is_described_by_the_conventions(seen: Seen) -> None:
     headers = {"user-agent": "curl/8", "x-session-id": "s"}
     answer = await ask(serving(seen), "POST", "/v1/chat/completions", chat(), headers)
@@ -232,14 +243,8 @@ async def test_a_client_that_leaves_is_no_error(
 
 
 async def test_a_span_lasts_as_long_as_its_stream(seen: Seen) -> None:
-    agent = PydanticAgent[Any, Any]()
     may_end = anyio.Event()
-
-    @agent.tool_plain
-    async def work() -> str:
-        await may_end.wait()
-        return "done"
-
+    agent = working_until(may_end)
     call = {"content": "Let me look.", "tool_calls": [{"name": "work", "arguments": {}}]}
     server = serving(seen, agent, call, "Done.")
     scope = make_scope("POST", "/v1/chat/completions", {"content-type": "application/json"})
@@ -260,14 +265,8 @@ async def test_a_span_lasts_as_long_as_its_stream(seen: Seen) -> None:
 
 
 async def test_a_span_lasts_as_long_as_a_run_in_the_background(seen: Seen) -> None:
-    agent = PydanticAgent[Any, Any]()
     may_end = anyio.Event()
-
-    @agent.tool_plain
-    async def work() -> str:
-        await may_end.wait()
-        return "done"
-
+    agent = working_until(may_end)
     server = serving(seen, agent, {"tool_calls": [{"name": "work", "arguments": {}}]}, "Done.")
     scope = make_scope("POST", "/v1/responses", {"content-type": "application/json"})
     with anyio.fail_after(10):
