@@ -20,7 +20,7 @@ def maybe_violation(schema: JsonSchema, value: Any) -> str | None:
 
 
 class _Validator:
-    """Compares values with parts of one schema. Violations are found one by one: mostly the first is all that is wanted."""
+    """Compares values with parts of one schema. Violations are found one by one: mostly the first is enough."""
 
     def __init__(self, schema: JsonSchema) -> None:
         self._schema = schema

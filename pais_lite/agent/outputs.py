@@ -30,8 +30,8 @@ class OutputTypes:
 
     A client's format takes the place of text. An agent with another output than text keeps it: what it gives is compared
     with the format once it is there. Pydantic AI gives an agent with output validators no other types than its own,
-    which only the error of a run tells (`says_keep_own`): `keep_own` is to be called then. Such an agent hands out calls if it has
-    `DeferredToolRequests` among them.
+    which only the error of a run tells (`says_keep_own`): `keep_own` is to be called then. Such an agent hands out calls
+    if it has `DeferredToolRequests` among them.
     """
 
     def __init__(self, agent: PydanticAgent[Any, Any]) -> None:

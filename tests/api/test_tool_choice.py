@@ -1,4 +1,4 @@
-"""Which tools of the client the model is offered: those that it may call, those that it has to, and those that are refused."""
+"""Which tools of the client the model may call, which it has to, and which are refused."""
 
 from collections.abc import AsyncIterator
 from typing import Any

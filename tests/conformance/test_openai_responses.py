@@ -1,4 +1,4 @@
-"""The OpenAI client for Python and the Responses API: answers, streams, failures, conversations, and tools of the client."""
+"""The OpenAI client for Python and the Responses API: answers, failures, conversations, tools of the client."""
 
 import json
 import uuid

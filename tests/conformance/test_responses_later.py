@@ -1,4 +1,4 @@
-"""The OpenAI client for Python and responses that outlive their connection: run elsewhere, taken up again, ended, forgotten."""
+"""The OpenAI client for Python and responses that outlive their connection: resumed, ended, forgotten."""
 
 from collections.abc import Iterator
 from typing import Any, cast

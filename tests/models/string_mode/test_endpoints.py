@@ -1,4 +1,4 @@
-"""String mode on endpoints of the chat-completions protocol: those that hold to a schema, refuse it, ignore it, or are small."""
+"""String mode on endpoints that hold to a schema, refuse it or ignore it, and on very small models."""
 
 import json
 import logging

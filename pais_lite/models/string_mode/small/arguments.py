@@ -1,7 +1,7 @@
 """The arguments of a call, taken out of a message for a model too small to write them down itself.
 
-What a message spells out is read from it. What is left to choose, the model chooses, but only among runs of the message's
-own words. Optional parameters stay out unless the message plainly gives them.
+What a message spells out is read from it. What is left to choose, the model chooses, but only among runs of the
+message's own words. Optional parameters stay out unless the message plainly gives them.
 """
 
 import re
