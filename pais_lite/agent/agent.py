@@ -264,17 +264,17 @@ class Agent:
             output_modes=["text/plain"] if self._outputs.is_text else ["application/json", "text/plain"],
         )
 
-    def cancel_runs(self, reason: PaisError) -> None:
-        """Cancel every run that is under way; `reason` is what their last event will say."""
-        for run in list(self._runs):
-            run.cancel(reason)
-
-    async def close(self) -> None:
-        """Cancel the runs that are under way, wait for their end, and close all connections."""
+    async def end_runs(self, reason: PaisError) -> None:
+        """Cancel every run that is under way, and wait for their ends; `reason` is what their last event will say."""
         running = list(self._runs)
-        self.cancel_runs(ServerDraining("the server stopped before the run had its answer"))
+        for run in running:
+            run.cancel(reason, at_once=True)
         for run in running:
             await run.ending()
+
+    async def close(self) -> None:
+        """End the runs that are under way, and close all connections."""
+        await self.end_runs(ServerDraining("the server stopped before the run had its answer"))
         await self._inspector.aclose()
         await self._remote.aclose()
         await self._models.aclose()

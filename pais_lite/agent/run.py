@@ -79,17 +79,25 @@ class Run:
         """The last event of the run, once it has ended."""
         return self._ending
 
-    def cancel(self, reason: PaisError | None = None) -> None:
-        """End the run and its call to the model, at once unless many are ended together.
+    def cancel(self, reason: PaisError | None = None, *, at_once: bool = False) -> None:
+        """End the run and its call to the model, at once if that is asked for or few others are ended together.
 
         `reason` is what its last event will say, if it does not finish before.
         """
-        if self.cancel_reason is None and not self._task.done():
+        if self._task.done():
+            return
+        is_first = self.cancel_reason is None
+        if is_first:
             self.cancel_reason = reason or RunCancelled("the run was cancelled")
+        if at_once:
+            self._stop()
+        elif is_first:
             # Pydantic AI looks through all that a model has said, several times, when it is interrupted.
             self._cancels.call(self._stop)
 
     def _stop(self) -> None:
+        if self._is_stopping:
+            return
         self._is_stopping = True
         if self._is_settling:
             self._loop.call_later(_PATIENCE, self._insist)

@@ -95,9 +95,9 @@ class ServedAgent:
         self.agent.open()
         self.runs.open()
 
-    def cancel_runs(self, reason: PaisError) -> None:
-        """Cancel every run that is under way; `reason` is what their last event will say."""
-        self.agent.cancel_runs(reason)
+    async def end_runs(self, reason: PaisError) -> None:
+        """Cancel every run that is under way, and wait for their ends; `reason` is what their last event will say."""
+        await self.agent.end_runs(reason)
 
     async def close(self) -> None:
         """Close what the agent holds open; what it needs later is opened anew."""

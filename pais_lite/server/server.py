@@ -42,7 +42,9 @@ _log = logging.getLogger("pais_lite.server")
 
 # What traces call the service when it is several agents.
 _SERVICE = "agents"
-# How long a stream that the drain ended has for its last frame.
+# How long runs that the drain cancels have to end, which takes milliseconds unless they have said very much or memory is
+# away, and then how long a stream has for its last frame.
+_LAST_WORDS_TIMEOUT = 10.0
 _LAST_FRAME_TIMEOUT = 2.0
 # How many bodies of the largest size may be under way together; of those that people send, thousands fit.
 _BODIES_AT_ONCE = 16
@@ -180,8 +182,11 @@ class AgentServer:
                 with anyio.move_on_after(linger):
                     await self._admission.readiness.everybody_told()
         finally:
-            for served in self.served:
-                served.cancel_runs(ServerDraining("the server shut down before the run had its answer"))
+            reason = ServerDraining("the server shut down before the run had its answer")
+            with anyio.move_on_after(_LAST_WORDS_TIMEOUT, shield=True):
+                async with anyio.create_task_group() as ending:
+                    for served in self.served:
+                        ending.start_soon(served.end_runs, reason)
             with anyio.move_on_after(_LAST_FRAME_TIMEOUT, shield=True):
                 await self._requests.empty()
 
