@@ -20,10 +20,11 @@ from typing import Any
 from benchmarks.field import targets
 from benchmarks.field.environments import ROOT, Environment, Environments, NotInstalled, find_python
 from benchmarks.field.figures import Figure, disagreements, markdown
-from benchmarks.field.processes import free_port, started
+from benchmarks.field.processes import started
 from benchmarks.field.progress import Progress
 from benchmarks.field.servers import SERVERS, Field, Member, Suite, gather, this_environment
 from benchmarks.measurements import crowd, footprint, memory, requests, startup, streaming
+from tests.support.ports import free_port
 
 __all__ = ["main"]
 

@@ -22,9 +22,9 @@ import httpx2
 from benchmarks.load import Load, looking_after
 from tests.support.clients import http_client
 from tests.support.endpoint import ModelCall, model_endpoint
+from tests.support.ports import free_port
 from tests.support.processes import Process, running
 from tests.support.sockets import until
-from tests.support.valkey import free_port
 
 __all__ = ["Report", "main", "roll"]
 

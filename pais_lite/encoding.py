@@ -5,7 +5,7 @@ from typing import Any
 
 from pydantic_core import PydanticSerializationError, from_json, to_json
 
-__all__ = ["dump_json", "load_json"]
+__all__ = ["dump_json", "load_json", "maybe_json"]
 
 
 def dump_json(value: Any) -> bytes:
@@ -23,5 +23,17 @@ def load_json(data: bytes) -> Any:
     try:
         return from_json(data)
     except ValueError:
+        pass
+    try:
         # The escape of a lone surrogate, which only the slower reader takes.
         return json.loads(data)
+    except RecursionError as exc:
+        raise ValueError("the JSON is nested too deeply") from exc
+
+
+def maybe_json(data: bytes) -> Any:
+    """Return what somebody else's JSON says, `None` when it says nothing or is none."""
+    try:
+        return load_json(data)
+    except ValueError:
+        return None

@@ -22,6 +22,7 @@ __all__ = [
 
 FinishReason = Literal["stop", "length", "content_filter", "tool_calls"]
 CallKind = Literal["client", "approval"]
+ProgressStatus = Literal["started", "running", "completed", "failed"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +63,7 @@ class Progress:
     action: Literal["tool_call", "delegate"]
     target: str
     call_id: str
-    status: Literal["started", "running", "completed", "failed"]
+    status: ProgressStatus
     duration_ms: int | None = None
     delta: str | None = None
     path: tuple[Hop, ...] = ()

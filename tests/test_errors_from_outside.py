@@ -34,6 +34,11 @@ def agent() -> Agent[None, str]:
     return agent
 
 
+async def silent(call: ModelCall) -> None:
+    """Say nothing for as long as anybody listens."""
+    await call.closed()
+
+
 async def ask_and_check_health(server: AgentServer, *request: Any, **fields: Any) -> Answer:
     answer = await ask(server, *request, **fields)
     health = await ask(server, "GET", "/health")
@@ -175,9 +180,6 @@ async def test_415(agent: Agent[None, str]) -> None:
 
 
 async def test_429(agent: Agent[None, str]) -> None:
-    async def silent(call: ModelCall) -> None:
-        await call.closed()
-
     async with model_endpoint(silent) as endpoint:
         server = serve(agent, max_concurrent_runs=1, model_api_url=endpoint.url, model_name="m")
         async with exchange(server, make_scope("POST", CHAT)) as talk:
@@ -303,9 +305,6 @@ async def test_503_draining(agent: Agent[None, str]) -> None:
 
 @pytest.mark.parametrize("stream", [False, True])
 async def test_504_run_timeout(agent: Agent[None, str], stream: bool) -> None:
-    async def silent(call: ModelCall) -> None:
-        await call.closed()
-
     async with model_endpoint(silent) as endpoint:
         server = serve(agent, model_api_url=endpoint.url, model_name="m", run_timeout=0.2)
         answer = await ask_and_check_health(server, "POST", CHAT, chat(stream=stream))
@@ -366,9 +365,6 @@ async def test_failure_in_the_middle_of_a_stream_is_a_frame_and_then_done(
 
 async def test_interruption_by_the_host_is_not_an_answer(agent: Agent[None, str]) -> None:
     """A host that cancels the request ends the run, and the place it took is free again."""
-
-    async def silent(call: ModelCall) -> None:
-        await call.closed()
 
     async with model_endpoint(silent) as endpoint:
         server = serve(agent, max_concurrent_runs=1, model_api_url=endpoint.url, model_name="m")

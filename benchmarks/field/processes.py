@@ -11,9 +11,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from socket import create_server
 
-__all__ = ["NotStarted", "Started", "free_port", "started", "tree"]
+__all__ = ["NotStarted", "Started", "started", "tree"]
 
 _START_SECONDS = 90.0
 _END_SECONDS = 10.0
@@ -59,13 +58,6 @@ def tree(pid: int) -> list[int]:
             for child in children.read_text().split():
                 found += tree(int(child))
     return found
-
-
-def free_port() -> int:
-    """Return a port that nobody listens on."""
-    with create_server(("127.0.0.1", 0)) as probe:
-        port: int = probe.getsockname()[1]
-    return port
 
 
 @contextmanager

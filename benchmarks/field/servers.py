@@ -13,8 +13,9 @@ from typing import TypeVar
 from benchmarks.field.client import WrongAnswer
 from benchmarks.field.dialects import ADK, AGNO, CHAT, VERCEL, Dialect
 from benchmarks.field.environments import ROOT, Environment, Environments, NotInstalled
-from benchmarks.field.processes import NotStarted, Started, free_port, started
+from benchmarks.field.processes import NotStarted, Started, started
 from benchmarks.field.progress import Progress
+from tests.support.ports import free_port
 
 __all__ = [
     "FASTAPI",

@@ -13,11 +13,12 @@ from socket import create_connection
 from benchmarks.field import plots
 from benchmarks.field.environments import Environment
 from benchmarks.field.figures import Figure
-from benchmarks.field.processes import NotStarted, free_port
+from benchmarks.field.processes import NotStarted
 from benchmarks.field.servers import FOLDER, Suite, surroundings
 from benchmarks.field.worker import worker
 from benchmarks.servers.redis_clients import EVENT, INDEX, KEY
 from pais_lite.resp import Client
+from tests.support.ports import free_port
 
 __all__ = ["CLIENTS", "measure"]
 

@@ -1,63 +1,34 @@
-"""Drives one run of Pydantic AI: its nodes and stream events become memory events and run events."""
+"""Drives one run of Pydantic AI: opens its turn, takes it from node to node, and closes the turn with its end."""
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable, Collection, Sequence
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
-from dataclasses import replace
-from time import perf_counter
+from collections.abc import Awaitable, Callable, Collection, Sequence
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from typing import Any
 
 from pydantic_ai import Agent as PydanticAgent
 from pydantic_ai import DeferredToolRequests, exceptions
-from pydantic_ai.messages import (
-    AgentStreamEvent,
-    DeferredToolResultsEvent,
-    FunctionToolCallEvent,
-    FunctionToolResultEvent,
-    ModelMessage,
-    ModelResponse,
-    OutputToolCallEvent,
-    PartDeltaEvent,
-    PartStartEvent,
-    TextPart,
-    TextPartDelta,
-    ThinkingPart,
-    ThinkingPartDelta,
-    ToolCallPart,
-    ToolReturnPart,
-)
+from pydantic_ai.messages import ModelMessage, ModelResponse
 from pydantic_ai.models import Model
 from pydantic_ai.run import AgentRun
 from pydantic_ai.toolsets import AbstractToolset
 from pydantic_ai.usage import RunUsage, UsageLimits
-from pydantic_core import to_json, to_jsonable_python
+from pydantic_core import to_json
 
 from pais_lite.agent.client_tools import CalledTools, ClientToolset, check_names, offered
 from pais_lite.agent.earlier_turns import earlier_turns
 from pais_lite.agent.failures import translate
 from pais_lite.agent.handover import Handover
-from pais_lite.agent.outputs import OutputTypes, maybe_violation
+from pais_lite.agent.listener import RunListener
+from pais_lite.agent.outputs import OutputTypes, check_answer, says_keep_own
 from pais_lite.agent.pause import Pause, turn_so_far, waiting_events
-from pais_lite.agent.request import OutputFormat, RunRequest
+from pais_lite.agent.request import RunRequest
 from pais_lite.agent.resume import Start, resume
 from pais_lite.agent.run import Run
-from pais_lite.agent.tools import needs_approval
 from pais_lite.agent.turn import Turn
-from pais_lite.delegation import DelegationOutcome, DelegationUpdate
 from pais_lite.deps import AgentDeps
-from pais_lite.encoding import load_json
-from pais_lite.errors import ModelMisbehaved, PaisError, RunCancelled
-from pais_lite.events import (
-    Failed,
-    Finished,
-    FinishReason,
-    Hop,
-    Progress,
-    TextDelta,
-    ThinkingDelta,
-    Usage,
-)
+from pais_lite.errors import PaisError, RunCancelled
+from pais_lite.events import Failed, Finished, FinishReason, TextDelta, Usage
 from pais_lite.memory import MemoryEvent
 from pais_lite.memory.history import model_messages
 from pais_lite.pacing import Turnstile
@@ -103,7 +74,6 @@ class RunDriver:
         self._context_limit = context_limit
         self._starts = starts
         self._run = run
-        self._emit = run.log.put
         self._outputs = outputs
         self._own_tools = own_tools
         self._client_tools = offered(request.client_tools, request.tool_choice)
@@ -114,19 +84,18 @@ class RunDriver:
             # Said along the way, they would come before the text that the model said first.
             emit=run.log.put if request.stream else None,
         )
+        self._listener = RunListener(
+            agent=agent,
+            request=request,
+            log=run.log,
+            turn=turn,
+            scope=deps.delegation,
+            handover=self._handover,
+            max_steps=max_steps,
+        )
         # The calls that the run ends in, as memory keeps them.
         self._waiting: list[MemoryEvent] = []
-        # Calls of this turn that are going to wait, unless the agent answers them itself.
-        self._held: dict[str, ToolCallPart] = {}
-        # Calls that waited for approval, by how that was decided.
-        self._approved: frozenset[str] = frozenset()
-        self._denied: frozenset[str] = frozenset()
         self._usage = RunUsage()
-        self._step = 0
-        self._step_has_text = False
-        self._answered_by_tool = False
-        # Tool calls under way and when each began, by call id.
-        self._calls: dict[str, tuple[ToolCallPart, float]] = {}
 
     async def drive(self) -> Finished | Failed:
         """Run to the end and return its last event, which memory has by then.
@@ -176,7 +145,7 @@ class RunDriver:
 
     async def _resume_turn(self) -> Start:
         events = await self._turn.open(None, 0)
-        return await resume(
+        start = await resume(
             self._request,
             events,
             self._turn,
@@ -184,17 +153,19 @@ class RunDriver:
             context_limit=self._context_limit,
             own_tools=self._own_tools,
         )
+        self._listener.note_decisions(start.approved, start.denied)
+        return start
 
     async def _iterate(self, start: Start) -> Finished:
-        self._approved, self._denied = start.approved, start.denied
         if not self._starts.try_pass():
             await self._starts.wait_and_pass()
         try:
-            async with self._begin(start) as run:
+            async with AsyncExitStack() as stack:
+                run = await self._begin(stack, start)
                 # As `agent.run` does; `async for` looks up the run's state again and again between two nodes.
                 node = run.next_node
                 while run.result is None and not PydanticAgent.is_end_node(node):
-                    await self._follow(run, node)
+                    await self._listener.follow(run, node)
                     node = await run.next(node)
         except exceptions.ContentFilterError:
             return Finished(output="", finish_reason="content_filter", usage=self._usage_so_far())
@@ -209,10 +180,10 @@ class RunDriver:
             result.output if is_text else to_json(result.output, fallback=str, inf_nan_mode="null").decode()
         )
         if self._request.output is not None and not self._outputs.replaced_by(self._request.output):
-            _check_own_output(self._request.output, output)
+            check_answer(self._request.output, output)
         streams = self._request.stream and (is_text or self._request.streams_structured)
-        if streams and output and (self._answered_by_tool or not self._step_has_text):
-            await self._emit(TextDelta(output))
+        if streams and output and not self._listener.has_told_answer:
+            await self._run.log.put(TextDelta(output))
         reason = _FINISH_REASONS.get(result.response.finish_reason or "stop", "stop")
         return Finished(
             output=output,
@@ -230,10 +201,7 @@ class RunDriver:
         response: ModelResponse,
     ) -> Finished:
         """Hand the calls that wait to the client."""
-        # A tool may have begun before it asked for approval; what it began is over.
-        for waiting in requests.approvals:
-            if begun := self._calls.pop(waiting.tool_call_id, None):
-                await self._emit(self._progress(begun[0], "completed", begun[1]))
+        await self._listener.end_waiting(requests.approvals)
         calls = await self._handover.finish(requests)
         messages = turn_so_far([*start.turn, *new_messages], self._handover.call_ids)
         self._waiting = waiting_events(Pause(calls, messages, start.after, start.kept), trace_ids())
@@ -244,20 +212,17 @@ class RunDriver:
             tool_calls=calls,
         )
 
-    @asynccontextmanager
-    async def _begin(self, start: Start) -> AsyncGenerator[AgentRun[Any, Any]]:
-        """Begin the run of Pydantic AI."""
-        async with AsyncExitStack() as stack:
-            with self._run.settling():
-                try:
-                    run = await stack.enter_async_context(self._iter(start))
-                except exceptions.UserError as exc:
-                    if "output validators" not in exc.message:
-                        raise
-                    self._outputs.keep_own()
-                    self._outputs.check(self._request.output, with_tools=bool(self._client_tools))
-                    run = await stack.enter_async_context(self._iter(start))
-            yield run
+    async def _begin(self, stack: AsyncExitStack, start: Start) -> AgentRun[Any, Any]:
+        """Begin the run of Pydantic AI, which ends with `stack`."""
+        with self._run.settling():
+            try:
+                return await stack.enter_async_context(self._iter(start))
+            except exceptions.UserError as exc:
+                if not says_keep_own(exc):
+                    raise
+                self._outputs.keep_own()
+                self._outputs.check(self._request.output, with_tools=bool(self._client_tools))
+                return await stack.enter_async_context(self._iter(start))
 
     def _iter(self, start: Start) -> AbstractAsyncContextManager[AgentRun[Any, Any]]:
         request, tools = self._request, self._client_tools
@@ -285,116 +250,11 @@ class RunDriver:
             infer_name=False,
         )
 
-    async def _follow(self, run: AgentRun[Any, Any], node: Any) -> None:
-        """Listen to a node while it works. Nodes that are not listened to run all the same, and for less."""
-        events: AsyncIterable[AgentStreamEvent]
-        if PydanticAgent.is_model_request_node(node):
-            self._step += 1
-            self._step_has_text = False
-            if self._request.stream:
-                async with node.stream(run.ctx) as events:
-                    async for event in events:
-                        await self._on_model_event(event)
-        elif PydanticAgent.is_call_tools_node(node) and any(
-            isinstance(part, ToolCallPart) for part in node.model_response.parts
-        ):
-            async with node.stream(run.ctx) as events:
-                async for event in events:
-                    await self._on_tool_event(event)
-
-    async def _on_model_event(self, event: AgentStreamEvent) -> None:
-        if self._client_tools:
-            await self._handover.on_model_event(event)
-        match event:
-            case (
-                PartDeltaEvent(delta=TextPartDelta(content_delta=text))
-                | PartStartEvent(part=TextPart(content=text))
-            ):
-                if text and self._request.output is None:
-                    self._step_has_text = True
-                    await self._emit(TextDelta(text))
-            case (
-                PartDeltaEvent(delta=ThinkingPartDelta(content_delta=thought))
-                | PartStartEvent(part=ThinkingPart(content=thought))
-            ) if thought:
-                await self._emit(ThinkingDelta(thought))
-            case _:
-                pass
-
-    async def _on_tool_event(self, event: AgentStreamEvent) -> None:
-        match event:
-            case FunctionToolCallEvent(part=call) if self._waits(call):
-                # Told, and remembered, once it is known of all calls of the turn whether they wait.
-                self._held[call.tool_call_id] = call
-            case FunctionToolCallEvent(part=call):
-                await self._on_call(call)
-            case FunctionToolResultEvent(part=result):
-                # A model may give two calls of one turn the same id; the second result then has no call left.
-                _, began = self._calls.pop(result.tool_call_id, (None, None))
-                content = to_jsonable_python(result.content, fallback=str, inf_nan_mode="strings")
-                event_type = "delegation_response" if self._delegates(result) else "tool_result"
-                await self._remember(event_type, result, result=content)
-                failed = result.outcome in ("failed", "retried")
-                if isinstance(result.metadata, DelegationOutcome):
-                    failed = failed or result.metadata.failed
-                if result.tool_call_id not in self._denied:
-                    ended = self._progress(result, "failed" if failed else "completed", began)
-                    await self._emit(replace(ended, result=content))
-            case DeferredToolResultsEvent(results=results):
-                # The agent has somebody of its own who answers, before anybody else is asked.
-                for call_id in [*results.approvals, *results.calls]:
-                    if (held := self._held.pop(call_id, None)) is not None:
-                        await self._on_call(held)
-            case DelegationUpdate():
-                if (progress := self._passed_on(event)) is not None:
-                    await self._emit(progress)
-            case OutputToolCallEvent(args_valid=True):
-                self._answered_by_tool = True
-            case _:
-                pass
-
-    async def _on_call(self, call: ToolCallPart) -> None:
-        """Remember and tell that a call has begun."""
-        self._calls[call.tool_call_id] = (call, perf_counter())
-        arguments = _arguments(call)
-        # Of one that was approved, that is what memory has of it.
-        if call.tool_call_id not in self._approved:
-            event_type = "delegation_request" if self._delegates(call) else "tool_call"
-            await self._remember(event_type, call, arguments=arguments)
-        await self._emit(replace(self._progress(call, "started"), arguments=arguments))
-
-    def _waits(self, call: ToolCallPart) -> bool:
-        """Return whether a call is the client's, to run or to approve."""
-        if call.tool_call_id in self._approved or call.tool_call_id in self._denied:
-            return call.tool_call_id in self._denied
-        return self._handover.is_for_client(call.tool_name) or needs_approval(self._agent, call.tool_name)
-
-    def _delegates(self, call: ToolCallPart | ToolReturnPart) -> bool:
-        return call.tool_name in self._deps.delegation.targets
-
-    def _passed_on(self, update: DelegationUpdate) -> Progress | None:
-        """Return what another agent did as a step of this run, below the call that it works for."""
-        call, _ = self._calls.get(update.tool_call_id or "", (None, None))
-        if call is None:
-            return None
-        own = self._progress(call, "running")
-        if update.progress is None:
-            return replace(own, delta=update.delta)
-        return replace(update.progress, path=(Hop(own.target, own.call_id), *update.progress.path))
-
-    async def _remember(
-        self, event_type: str, call: ToolCallPart | ToolReturnPart, **details: object
-    ) -> None:
-        content = {"tool": call.tool_name, "call_id": call.tool_call_id, **details}
-        event = MemoryEvent(event_type=event_type, content=content, metadata=trace_ids())
-        await self._turn.append([event])
-
     async def _fail(self, error: PaisError, *, within: float) -> Failed:
         """Write down that the run failed, and return its last event."""
         failed = Failed(error=error, usage=self._usage_so_far())
         if not isinstance(error, RunCancelled):
-            for call, began in self._calls.values():
-                self._run.log.append(self._progress(call, "failed", began))
+            self._listener.fail_calls()
         # What never began has nothing in the session that an error could be the answer to.
         metadata = {**({"code": error.code} if error.code else {}), **trace_ids()}
         event = MemoryEvent(event_type="error", content=error.message, metadata=metadata)
@@ -404,20 +264,6 @@ class RunDriver:
         except Exception as exc:  # noqa: BLE001 - a memory may be the user's own, and raise anything
             _log.error("session %s: the error %r could not be told: %r", self._request.session_id, error, exc)
         return failed
-
-    def _progress(
-        self, call: ToolCallPart | ToolReturnPart, status: Any, began: float | None = None
-    ) -> Progress:
-        target = self._deps.delegation.targets.get(call.tool_name)
-        return Progress(
-            step=self._step,
-            max_steps=self._max_steps,
-            action="tool_call" if target is None else "delegate",
-            target=target or call.tool_name,
-            call_id=call.tool_call_id,
-            status=status,
-            duration_ms=None if began is None else round((perf_counter() - began) * 1000),
-        )
 
     def _usage_so_far(self) -> Usage:
         usage = self._usage
@@ -430,17 +276,3 @@ class RunDriver:
         # Beside the run's own, whose model calls are limited.
         others = self._deps.delegation.usage
         return own if others == Usage() else own.of(self._deps.delegation.agent) + others
-
-
-def _arguments(call: ToolCallPart) -> Any:
-    return to_jsonable_python(call.args_as_dict(), fallback=str, inf_nan_mode="strings")
-
-
-def _check_own_output(wanted: OutputFormat, output: str) -> None:
-    """Return when the agent's own output is what the client wanted; raises `ModelMisbehaved` when it is not."""
-    try:
-        value = load_json(output.encode())
-    except ValueError:
-        value = None
-    if (violation := maybe_violation(wanted, value)) is not None:
-        raise ModelMisbehaved(f"the agent's answer does not fit response_format: {violation}")

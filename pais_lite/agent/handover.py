@@ -37,7 +37,8 @@ class Handover:
     ) -> None:
         self._client_tools = client_tools
         self._session_id = session_id
-        self._live = live
+        # Whether there may be something to tell before the pause, for which `on_model_event` is called then.
+        self.listens = live and bool(client_tools)
         self._emit = emit
         # By the model's ids of the calls: ours, and how much of the arguments has been told.
         self.call_ids: dict[str, str] = {}
@@ -51,8 +52,6 @@ class Handover:
 
     async def on_model_event(self, event: AgentStreamEvent) -> None:
         """Tell what a piece of the model's answer adds to a call of the client's tools, if anything."""
-        if not self._live:
-            return
         match event:
             case PartStartEvent(index=part, part=ToolCallPart() as call) if self.is_for_client(
                 call.tool_name

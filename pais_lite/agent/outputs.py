@@ -12,12 +12,16 @@ from pydantic_ai.toolsets import FunctionToolset
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 from pais_lite.agent.json_schema import JsonSchema, UnusableSchema
+from pais_lite.agent.json_validation import maybe_violation
 from pais_lite.agent.older_schemas import modernized
 from pais_lite.agent.request import OutputFormat
-from pais_lite.errors import InvalidRequest
+from pais_lite.encoding import maybe_json
+from pais_lite.errors import InvalidRequest, ModelMisbehaved
 
-__all__ = ["OutputTypes", "check_schema", "maybe_violation"]
+__all__ = ["OutputTypes", "check_answer", "check_schema", "says_keep_own"]
 
+# Part of what Pydantic AI raises when it is given output types for such an agent. It has no public way to ask for them.
+_HAS_VALIDATORS = "output validators"
 # Without its last entry, model adapters write it down as an object that has none.
 _ANY_OBJECT: Mapping[str, Any] = {"type": "object", "additionalProperties": True}
 
@@ -27,8 +31,8 @@ class OutputTypes:
 
     A client's format takes the place of text. An agent with another output than text keeps it: what it gives is compared
     with the format once it is there. Pydantic AI gives an agent with output validators no other types than its own,
-    which only a run finds out: `keep_own` is to be called then. Such an agent hands out calls if it has
-    `DeferredToolRequests` among them.
+    which only the error of a run tells (`says_keep_own`): `keep_own` is to be called then. Such an agent hands out calls
+    if it has `DeferredToolRequests` among them.
     """
 
     def __init__(self, agent: PydanticAgent[Any, Any]) -> None:
@@ -82,6 +86,11 @@ class OutputTypes:
         )
 
 
+def says_keep_own(error: exceptions.UserError) -> bool:
+    """Return whether a run did not begin because its agent takes no other output types than its own."""
+    return _HAS_VALIDATORS in error.message
+
+
 def check_schema(schema: object) -> Mapping[str, Any]:
     """Return a schema that answers can be held to, in the words of JSON Schema 2020-12.
 
@@ -100,16 +109,25 @@ def check_schema(schema: object) -> Mapping[str, Any]:
     return schema
 
 
-def maybe_violation(output: OutputFormat, value: Any) -> str | None:
-    """Return why a value is not what was asked for, `None` when it is."""
-    return JsonSchema(output.schema or _ANY_OBJECT).maybe_violation(value)
+def check_answer(wanted: OutputFormat, answer: str) -> None:
+    """Return when an answer of the agent's own kind is what the client wanted.
+
+    Raises:
+        ModelMisbehaved: it is not.
+    """
+    if (violation := maybe_violation(_schema_of(wanted), maybe_json(answer.encode()))) is not None:
+        raise ModelMisbehaved(f"the agent's answer does not fit response_format: {violation}")
+
+
+def _schema_of(output: OutputFormat) -> JsonSchema:
+    return JsonSchema(output.schema or _ANY_OBJECT)
 
 
 def _structured(output: OutputFormat, model: Model | str | None) -> Any:
-    schema = JsonSchema(output.schema or _ANY_OBJECT)
+    schema = _schema_of(output)
 
     def check(value: dict[str, Any]) -> dict[str, Any]:
-        if (violation := schema.maybe_violation(value)) is not None:
+        if (violation := maybe_violation(schema, value)) is not None:
             # Not a ValueError: its text would be taken for a template.
             raise PydanticCustomError("json_schema", "{violation}", {"violation": violation})
         return value

@@ -46,7 +46,6 @@ class ChatCompletions:
         with ObservedRun(
             self._telemetry,
             call,
-            route=call.route,
             agent=self._agent.name,
             model=chat.model,
             request=chat.run,

@@ -20,7 +20,7 @@ class ObservedRun:
     """Open from before a run is started until its response has ended. `follow` tells it which run that is."""
 
     def __init__(
-        self, telemetry: Telemetry, call: Call, *, route: str, agent: str, model: str, request: RunRequest
+        self, telemetry: Telemetry, call: Call, *, agent: str, model: str, request: RunRequest
     ) -> None:
         http = call.request
         self._call = call
@@ -28,7 +28,7 @@ class ObservedRun:
         self._span = telemetry.server_run(
             ServedRequest(
                 method=http.method,
-                route=route,
+                route=call.route,
                 path=http.path,
                 scheme=http.scheme,
                 http_version=http.http_version,

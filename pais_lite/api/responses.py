@@ -61,7 +61,6 @@ class Responses:
         with ObservedRun(
             self._telemetry,
             call,
-            route="/v1/responses",
             agent=self._agent.name,
             model=asked.model,
             request=asked.run,

@@ -16,7 +16,7 @@ from pais_lite.delegation.stream import (
     maybe_progress,
 )
 from pais_lite.delegation.sub_agent import Task
-from pais_lite.encoding import dump_json, load_json
+from pais_lite.encoding import dump_json, maybe_json
 from pais_lite.errors import DelegationFailed
 from pais_lite.events import Progress
 
@@ -130,11 +130,7 @@ class A2AAnswer:
         Raises:
             DelegationFailed: it is an error, or nothing that can be read.
         """
-        try:
-            response = load_json(data)
-        except (ValueError, RecursionError):
-            response = None
-        match response:
+        match maybe_json(data):
             case {"error": {"code": int() as code}}:
                 raise DelegationFailed.because("it refused the task", str(code))
             case {"result": {} as result}:

@@ -27,7 +27,7 @@ from pais_lite.delegation.stream import (
     waits_for_somebody,
 )
 from pais_lite.delegation.sub_agent import AnswerPart, AnswerUsage, SubAgent, Task
-from pais_lite.encoding import load_json
+from pais_lite.encoding import maybe_json
 from pais_lite.errors import ConfigurationError, DelegationFailed, PeerUnavailable
 from pais_lite.peers import is_http_url
 from pais_lite.telemetry import outgoing_headers
@@ -197,10 +197,7 @@ class RemoteAgent(SubAgent):
                         return None
         except (httpx2.HTTPError, httpx2.InvalidURL) as exc:
             raise PeerUnavailable("it could not be reached") from exc
-        try:
-            return load_json(data)
-        except (ValueError, RecursionError):
-            return None
+        return maybe_json(data)
 
 
 def _headers(task: Task) -> dict[str, str]:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, cast
 
-from pais_lite.encoding import load_json
+from pais_lite.encoding import maybe_json
 from pais_lite.errors import DelegationFailed
 from pais_lite.events import Hop, Progress, Tokens, Usage
 
@@ -98,10 +98,7 @@ class AnswerReader:
         if payload == b"[DONE]":
             self.ended = True
             return []
-        try:
-            chunk = load_json(payload)
-        except (ValueError, RecursionError):
-            return []
+        chunk = maybe_json(payload)
         if not isinstance(chunk, Mapping):
             return []
         if chunk.get("error") is not None:
@@ -139,11 +136,8 @@ def _step_in_text(text: str) -> Progress | None:
     """Read the progress that `pydantic-ai-server`, which this package follows, sends as if it were text."""
     if not text.startswith('{"type": "progress"'):
         return None
-    try:
-        details = load_json(text.encode(errors="replace"))
-    except (ValueError, RecursionError):
-        return None
-    return maybe_progress({"status": "started", **details})
+    details = maybe_json(text.encode(errors="replace"))
+    return None if details is None else maybe_progress({"status": "started", **details})
 
 
 def read_completion(data: bytes) -> str:
@@ -152,11 +146,7 @@ def read_completion(data: bytes) -> str:
     Raises:
         DelegationFailed: it holds no text, or waits for an answer itself.
     """
-    try:
-        completion = load_json(data)
-    except (ValueError, RecursionError):
-        completion = None
-    match completion:
+    match maybe_json(data):
         case {"choices": [{"finish_reason": "tool_calls"}, *_]}:
             raise waits_for_somebody()
         case {"choices": [{"message": {"content": str() as text}}, *_]} if len(text) <= MAX_ANSWER_CHARACTERS:
@@ -172,19 +162,13 @@ def waits_for_somebody() -> DelegationFailed:
 
 def read_usage(data: bytes) -> Usage:
     """Return the price that an answer or an error tells, nothing where it tells none."""
-    try:
-        answer = load_json(data)
-    except (ValueError, RecursionError):
-        return Usage()
+    answer = maybe_json(data)
     return (_maybe_usage(answer.get("usage")) if isinstance(answer, Mapping) else None) or Usage()
 
 
 def error_code(data: bytes) -> str | None:
     """Return the code in an error answer, where it is a plain word: its message may be for other eyes."""
-    try:
-        answer = load_json(data)
-    except (ValueError, RecursionError):
-        return None
+    answer = maybe_json(data)
     return _code_of(answer.get("error")) if isinstance(answer, Mapping) else None
 
 

@@ -38,7 +38,7 @@ def all_routes(
 
 
 def open_paths(agents: Sequence[ServedAgent], settings: Settings) -> frozenset[str]:
-    """Return the paths that need no key."""
+    """Return the paths that need no key, whatever the method; a `POST` that they do answer needs one all the same."""
     paths = _OPEN_PATHS | (file_paths() if settings.console else frozenset())
     if len(agents) == 1:
         return paths

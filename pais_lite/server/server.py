@@ -224,12 +224,14 @@ class AgentServer:
             reply.headers.update(preflight_headers(allowed, request.header("access-control-request-headers")))
             await refuse(request, reply, Response(204))
             return
-        owner = (
-            DEFAULT_OWNER
-            if request.path in self._open_paths and request.method != "POST"
-            else authenticate(request, self.settings.agent_api_keys)
-        )
+        keys = self.settings.agent_api_keys
+        is_open = request.path in self._open_paths
+        # Elsewhere, who has no key is not told what there is.
+        owner = DEFAULT_OWNER if is_open else authenticate(request, keys)
         match = self._router.find(request.method, request.path)
+        if is_open and request.method == "POST":
+            # What begins something is not open, and A2A is at the path of the index.
+            owner = authenticate(request, keys)
         if request.method != "POST" and request.announces_body:
             await discard_body(request)
         await match.route.handler(Call(request, reply, match.params, owner, match.route.path))

@@ -9,7 +9,7 @@ import anyio
 import pytest
 from pydantic import BaseModel
 from pydantic_ai import Agent as PydanticAgent
-from pydantic_ai import RunContext
+from pydantic_ai import ModelRetry, RunContext
 from pydantic_ai.messages import ModelMessage, ModelResponse, TextPart, ThinkingPart
 from pydantic_ai.models.function import AgentInfo, FunctionModel
 
@@ -161,6 +161,19 @@ async def test_a_structured_output_is_its_json(stream: bool) -> None:
     assert City.model_validate_json(events[-1].output) == City(name="Oslo", population=7)
     assert text_of(events) == (events[-1].output if stream else "")
     assert (await stored(agent))[-1] == ("agent_response", events[-1].output)
+
+
+async def test_an_answer_in_text_after_a_refused_output_of_another_kind_is_told_once() -> None:
+    agent: PydanticAgent[object, City | str] = PydanticAgent(name="clerk", output_type=[City, str])
+
+    @agent.output_validator
+    def only_text(output: City | str) -> City | str:
+        if isinstance(output, City):
+            raise ModelRetry("Say it in words.")
+        return output
+
+    events = await events_of(wrap(agent, call("final_result", name="Oslo", population=7), "It is Oslo."))
+    assert text_of(events) == "It is Oslo."
 
 
 async def test_a_tool_that_blows_up_fails_the_run_and_says_nothing_of_its_insides() -> None:

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from pais_lite.agent.json_schema import JsonSchema, UnusableSchema
+from pais_lite.agent.json_validation import maybe_violation
 from pais_lite.agent.older_schemas import modernized
 from pais_lite.agent.outputs import check_schema
 
@@ -34,8 +35,8 @@ LINE: dict[str, Any] = {
 def test_definitions_are_found() -> None:
     schema = check_schema(LINE)
     read = JsonSchema(schema)
-    assert read.maybe_violation({"a": {"x": 1}, "list": [{"x": 2}], "label": None}) is None
-    assert read.maybe_violation({"a": {"x": 1}, "list": [{"x": "2"}], "label": None}) == (
+    assert maybe_violation(read, {"a": {"x": 1}, "list": [{"x": 2}], "label": None}) is None
+    assert maybe_violation(read, {"a": {"x": 1}, "list": [{"x": "2"}], "label": None}) == (
         "$.list[0].x: has to be a number"
     )
     assert not {"definitions", "$schema"} & schema.keys()

@@ -12,7 +12,7 @@ from pydantic_ai.capabilities import HandleDeferredToolCalls
 from pydantic_ai.toolsets import ApprovalRequiredToolset, FunctionToolset
 
 from pais_lite import AgentServer, serve
-from tests.api.test_client_tools import (
+from tests.api.client_tools import (
     ALICE,
     BOB,
     CHAT,

@@ -1,7 +1,7 @@
 """Tools that the client runs, over chat completions: handed out, answered, and gone on with."""
 
 import json
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -16,86 +16,25 @@ from pydantic_ai.messages import (
 )
 from pydantic_ai.models.function import AgentInfo, DeltaToolCall, DeltaToolCalls, FunctionModel
 
-from pais_lite import AgentServer, LocalMemory, serve
+from pais_lite import LocalMemory, serve
+from tests.api.client_tools import (
+    ALICE,
+    BOB,
+    CHAT,
+    called,
+    error_of,
+    events_of,
+    make_server,
+    message_of,
+    post,
+    result,
+    streamed_message,
+    user,
+)
 from tests.support.agents import call
-from tests.support.asgi import Answer, ask, chat
+from tests.support.asgi import ask, chat
 
 pytestmark = pytest.mark.anyio
-
-CHAT = "/v1/chat/completions"
-ALICE, BOB = {"authorization": "Bearer a"}, {"authorization": "Bearer b"}
-
-
-def function(name: str, **properties: Any) -> dict[str, Any]:
-    """Return a tool of the client, as the OpenAI API describes it."""
-    parameters = {"type": "object", "properties": properties, "required": list(properties)}
-    return {"type": "function", "function": {"name": name, "description": name, "parameters": parameters}}
-
-
-CLOCK, MAP = function("clock"), function("map", place={"type": "string"})
-
-
-def make_server(*responses: Any, ran: list[str] | None = None, **settings: Any) -> AgentServer:
-    agent = Agent(
-        "test", name="guide", instructions="Keep this to yourself.", system_prompt="A system prompt."
-    )
-
-    @agent.tool_plain
-    async def look_up(place: str) -> str:
-        if ran is not None:
-            ran.append(place)
-        return f"{place} is far"
-
-    return serve(agent, debug_mock_responses=list(responses) or None, **settings)
-
-
-async def post(
-    server: AgentServer,
-    messages: list[dict[str, Any]],
-    headers: Mapping[str, str] | None = None,
-    **fields: Any,
-) -> Answer:
-    body = {"messages": messages, "tools": [CLOCK, MAP], **fields}
-    return await ask(server, "POST", CHAT, body, headers=headers)
-
-
-def user(text: str = "hi") -> dict[str, Any]:
-    return {"role": "user", "content": text}
-
-
-def result(call: Mapping[str, Any], content: str) -> dict[str, Any]:
-    return {"role": "tool", "tool_call_id": call["id"], "content": content}
-
-
-def message_of(answer: Answer) -> Any:
-    assert answer.status == 200, answer.body
-    return answer.json()["choices"][0]["message"]
-
-
-def streamed_message(answer: Answer) -> Any:
-    """Return the assistant's turn, as a client puts it together from the chunks."""
-    calls: dict[int, dict[str, Any]] = {}
-    for chunk in answer.chunks():
-        for piece in chunk["choices"][0]["delta"].get("tool_calls", []):
-            if "id" in piece:
-                calls[piece["index"]] = {
-                    "id": piece["id"],
-                    "type": "function",
-                    "function": {**piece["function"]},
-                }
-            else:
-                calls[piece["index"]]["function"]["arguments"] += piece["function"]["arguments"]
-    return {"role": "assistant", "content": answer.text() or None, "tool_calls": [*calls.values()]}
-
-
-def error_of(answer: Answer) -> tuple[int, str, str | None]:
-    error = answer.json()["error"]
-    return answer.status, error["code"], error["param"]
-
-
-async def events_of(server: AgentServer, session_id: str, headers: Mapping[str, str] | None = None) -> Any:
-    answer = await ask(server, "GET", "/memory/events", query=f"session_id={session_id}", headers=headers)
-    return answer.json()["events"]
 
 
 async def test_a_call_is_handed_out_and_its_result_goes_on_from_the_messages() -> None:
@@ -344,12 +283,6 @@ async def test_a_conversation_that_ends_in_nothing_to_answer_is_refused(
     assert error_of(answer) == (400, "invalid_messages", "messages")
 
 
-def called(*calls: tuple[str, str, str]) -> dict[str, Any]:
-    """Return an assistant's turn that called tools: id, name and arguments of each."""
-    listed = [{"id": i, "type": "function", "function": {"name": n, "arguments": a}} for i, n, a in calls]
-    return {"role": "assistant", "content": None, "tool_calls": listed}
-
-
 async def test_calls_that_another_server_made_are_gone_on_with_from_the_messages_alone() -> None:
     server = make_server("not this", "Done.")
     messages = [user("What time?"), called(("x", "clock", "{}"), ("y", "map", '{"place": "Rome"}'))]
@@ -425,16 +358,6 @@ async def test_results_may_be_told_again_after_the_model_has_failed() -> None:
         )
 
 
-@pytest.mark.parametrize("name", ["look_up", "final_result"])
-@pytest.mark.parametrize("stream", [False, True])
-async def test_a_tool_by_the_name_of_one_of_the_agents_is_refused(name: str, stream: bool) -> None:
-    server = make_server("hi")
-    answer = await post(server, [user()], {"x-session-id": "s"}, tools=[function(name)], stream=stream)
-    assert error_of(answer) == (400, "tool_name_clash", "tools")
-    assert name in answer.json()["error"]["message"]
-    assert await events_of(server, "s") == []
-
-
 async def test_arguments_that_are_no_object_are_a_model_that_misbehaves() -> None:
     for arguments in ("[1]", '{"place": '):
         server = make_server({"tool_calls": [{"name": "map", "arguments": arguments}]})
@@ -447,103 +370,6 @@ async def test_with_memory_off_the_messages_are_enough() -> None:
     message = message_of(await post(server, [user()]))
     answer = await post(server, [user(), message, result(message["tool_calls"][0], "12:00")])
     assert message_of(answer)["content"] == "Done."
-
-
-def choosing(seen: list[tuple[list[str], Any]], *answers: str | list[str]) -> AgentServer:
-    """Return a server whose model calls tools by the names in `answers`, and that notes what it was told."""
-    remaining = iter(answers)
-
-    async def speak(messages: list[ModelMessage], info: AgentInfo) -> AsyncIterator[str | DeltaToolCalls]:
-        seen.append(
-            ([tool.name for tool in info.function_tools], (info.model_settings or {}).get("tool_choice"))
-        )
-        said = next(remaining)
-        if isinstance(said, str):
-            yield said
-        else:
-            for place, name in enumerate(said):
-                yield {place: DeltaToolCall(name, '{"place": "Rome"}', tool_call_id=f"{name}{len(seen)}")}
-
-    agent = Agent(FunctionModel(stream_function=speak), name="guide")
-
-    @agent.tool_plain
-    async def look_up(place: str) -> str:
-        return f"{place} is far"
-
-    return serve(agent, agentic_loop_max_steps=3)
-
-
-NAMED = {"type": "function", "function": {"name": "map"}}
-
-
-@pytest.mark.parametrize(
-    ("choice", "tools", "settings"),
-    [
-        ("auto", ["look_up", "clock", "map"], None),
-        ("none", ["look_up"], None),
-        ("required", ["look_up", "clock", "map"], "required"),
-        (NAMED, ["look_up", "map"], ["map"]),
-        (
-            {"type": "allowed_tools", "allowed_tools": {"mode": "auto", "tools": [NAMED]}},
-            ["look_up", "map"],
-            None,
-        ),
-    ],
-)
-async def test_tool_choice(choice: Any, tools: list[str], settings: Any) -> None:
-    seen: list[tuple[list[str], Any]] = []
-    await post(choosing(seen, "hi"), [user()], tool_choice=choice, stream=True)
-    assert seen == [(tools, settings)]
-
-
-async def test_a_required_call_is_the_clients_in_the_last_step() -> None:
-    seen: list[tuple[list[str], Any]] = []
-    server = choosing(seen, ["look_up"], ["look_up"], ["map"])
-    answer = await post(server, [user()], tool_choice="required", stream=True)
-    assert [settings for _, settings in seen] == ["required", "required", ["clock", "map"]]
-    assert answer.chunks()[-1]["choices"][0]["finish_reason"] == "tool_calls"
-
-
-@pytest.mark.parametrize(
-    ("fields", "param"),
-    [
-        ({"tools": "clock"}, "tools"),
-        ({"tools": [1]}, "tools"),
-        ({"tools": [{"type": "custom", "custom": {"name": "x"}}]}, "tools"),
-        ({"tools": [function("two words")]}, "tools"),
-        ({"tools": [function("")]}, "tools"),
-        ({"tools": [CLOCK, CLOCK]}, "tools"),
-        ({"tools": [function(f"t{n}") for n in range(129)]}, "tools"),
-        ({"tools": [{"type": "function", "function": {"name": "x", "parameters": []}}]}, "tools"),
-        (
-            {"tools": [{"type": "function", "function": {"name": "x", "parameters": {"type": "string"}}}]},
-            "tools",
-        ),
-        (
-            {"tools": [{"type": "function", "function": {"name": "x", "parameters": {"properties": []}}}]},
-            "tools",
-        ),
-        (
-            {"tools": [{"type": "function", "function": {"name": "x", "parameters": {"required": {}}}}]},
-            "tools",
-        ),
-        ({"tools": [{"type": "function", "function": {"name": "x", "description": 1}}]}, "tools"),
-        ({"tools": [{"type": "function", "function": {"name": "x", "strict": "yes"}}]}, "tools"),
-        ({"tool_choice": "always"}, "tool_choice"),
-        ({"tool_choice": 1}, "tool_choice"),
-        ({"tool_choice": {"type": "function"}}, "tool_choice"),
-        ({"tool_choice": {"type": "function", "function": {"name": "look_up"}}}, "tool_choice"),
-        ({"tool_choice": {"type": "function", "function": {"name": ["map"]}}}, "tool_choice"),
-        (
-            {"tool_choice": {"type": "allowed_tools", "allowed_tools": {"mode": "auto", "tools": []}}},
-            "tool_choice",
-        ),
-        ({"tools": [], "tool_choice": "required"}, "tool_choice"),
-    ],
-)
-async def test_tools_that_cannot_be_offered_are_refused_by_name(fields: dict[str, Any], param: str) -> None:
-    answer = await post(make_server("hi"), [user()], **fields)
-    assert (answer.status, answer.json()["error"]["param"]) == (400, param)
 
 
 async def test_a_plain_request_is_as_it_was() -> None:

@@ -12,7 +12,7 @@ from pydantic_ai.models.function import AgentInfo, DeltaThinkingPart, FunctionMo
 from pydantic_ai.profiles import ModelProfile
 
 from pais_lite import AgentServer, serve
-from tests.api.test_client_tools import CHAT, CLOCK, error_of, message_of, post, result, user
+from tests.api.client_tools import CHAT, CLOCK, error_of, message_of, post, result, user
 from tests.support.agents import call
 from tests.support.asgi import Answer, ask, chat
 from tests.support.endpoint import ModelCall, model_endpoint

@@ -6,21 +6,15 @@ from socket import create_connection
 
 import pytest
 
-from benchmarks.field.processes import NotStarted, Started, free_port, started, tree
+from benchmarks.field.processes import NotStarted, Started, started, tree
+from tests.support.ports import free_port
+from tests.support.processes import is_alive
 
 SERVE = """
 import http.server, subprocess, sys
 child = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
 http.server.HTTPServer(("127.0.0.1", int(sys.argv[1])), http.server.SimpleHTTPRequestHandler).serve_forever()
 """
-
-
-def alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    return True
 
 
 def test_what_was_started_answers_and_is_ended_with_all_below_it() -> None:
@@ -32,9 +26,9 @@ def test_what_was_started_answers_and_is_ended_with_all_below_it() -> None:
         assert process.cpu_seconds() > 0
         assert process.resident_bytes() > 10_000_000
     deadline = time.monotonic() + 10
-    while any(map(alive, pids)) and time.monotonic() < deadline:
+    while any(map(is_alive, pids)) and time.monotonic() < deadline:
         time.sleep(0.01)
-    assert not any(map(alive, pids))
+    assert not any(map(is_alive, pids))
 
 
 def test_a_process_that_ends_at_once_says_why() -> None:

@@ -6,7 +6,8 @@ import pytest
 
 from tests.cli.conftest import Pais
 from tests.support.endpoint import ModelCall, endpoint_in_thread
-from tests.support.valkey import ValkeyServer, free_port
+from tests.support.ports import free_port
+from tests.support.valkey import ValkeyServer
 
 KEY = "sk-secret-0123456789"
 

@@ -11,7 +11,7 @@ import pytest
 
 from tests.support.asgi import chat
 from tests.support.clients import http_client
-from tests.support.processes import Process, pais_run, running
+from tests.support.processes import Process, is_alive, pais_run, running
 from tests.support.sockets import until
 
 pytestmark = pytest.mark.anyio
@@ -35,14 +35,6 @@ def workers_of(process: Process) -> list[int]:
         ["ps", "-o", "pid=", "--ppid", str(process.popen.pid)], capture_output=True, text=True, check=False
     )
     return [int(pid) for pid in listed.stdout.split()]
-
-
-def is_alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    return True
 
 
 async def answers(process: Process) -> bool:

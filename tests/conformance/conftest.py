@@ -1,21 +1,18 @@
 """One `pais run` in front of one scripted model endpoint, for all the clients."""
 
 from collections.abc import Iterator
-from dataclasses import fields
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
 from openai import OpenAI
 
-from pais_lite import Settings
 from tests.conformance.node_reports import Ask, Report, installed, report_of
 from tests.conformance.repertoire import bake, perform
 from tests.support.endpoint import Endpoint, endpoint_in_thread
-from tests.support.processes import Process, pais_run
+from tests.support.processes import UNSET, Process, pais_run
 
 CLERK = str(Path(__file__).parent / "agents" / "clerk.py")
-# An empty variable counts as unset, so these keep the settings of whoever runs the tests out of the servers.
-UNSET = dict.fromkeys([*(field.name.upper() for field in fields(Settings)), "AGENT_LOG_LEVEL"], "")
 
 
 @pytest.fixture(scope="session")
@@ -40,43 +37,33 @@ def baker() -> Iterator[Endpoint]:
         yield endpoint
 
 
+def clerk(played: Endpoint, folder: Path, **env: str) -> AbstractContextManager[Process]:
+    """Start `pais run` with the clerk, in front of the model endpoint."""
+    return pais_run(
+        CLERK, env={**UNSET, "MODEL_API_URL": played.url, "MODEL_NAME": "scripted", **env}, cwd=folder
+    )
+
+
 @pytest.fixture(scope="session")
 def server(played: Endpoint, baker: Endpoint, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Process]:
-    """`pais run` with the clerk."""
-    env = {
-        **UNSET,
-        "MODEL_API_URL": played.url,
-        "MODEL_NAME": "scripted",
-        "AGENT_SUB_AGENTS": f"baker:{baker.url}",
-    }
-    with pais_run(CLERK, env=env, cwd=tmp_path_factory.mktemp("server")) as process:
+    """The clerk, who knows the baker."""
+    folder = tmp_path_factory.mktemp("server")
+    with clerk(played, folder, AGENT_SUB_AGENTS=f"baker:{baker.url}") as process:
         yield process
 
 
 @pytest.fixture(scope="session")
 def guarded_server(played: Endpoint, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Process]:
-    """`pais run` with the clerk, for those who have a key, one at a time."""
-    env = {
-        **UNSET,
-        "MODEL_API_URL": played.url,
-        "MODEL_NAME": "scripted",
-        "AGENT_API_KEYS": "ada:key-of-ada",
-        "MAX_CONCURRENT_RUNS": "1",
-    }
-    with pais_run(CLERK, env=env, cwd=tmp_path_factory.mktemp("guarded")) as process:
+    """The clerk, for those who have a key, one at a time."""
+    folder = tmp_path_factory.mktemp("guarded")
+    with clerk(played, folder, AGENT_API_KEYS="ada:key-of-ada", MAX_CONCURRENT_RUNS="1") as process:
         yield process
 
 
 @pytest.fixture(scope="session")
 def fidgety_server(played: Endpoint, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Process]:
-    """`pais run` with the clerk, sending keepalives as soon as a model is silent for a moment."""
-    env = {
-        **UNSET,
-        "MODEL_API_URL": played.url,
-        "MODEL_NAME": "scripted",
-        "SSE_KEEPALIVE_SECONDS": "0.05",
-    }
-    with pais_run(CLERK, env=env, cwd=tmp_path_factory.mktemp("fidgety")) as process:
+    """The clerk, sending keepalives as soon as a model is silent for a moment."""
+    with clerk(played, tmp_path_factory.mktemp("fidgety"), SSE_KEEPALIVE_SECONDS="0.05") as process:
         yield process
 
 

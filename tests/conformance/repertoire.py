@@ -27,6 +27,14 @@ CONCLUSION = "Forty-two."
 HALF = "Half an "
 SLOWLY = "Slowly, slowly."
 
+# Of the tool by which a client shows a place.
+SHOW_PARAMETERS: dict[str, object] = {
+    "type": "object",
+    "properties": {"place": {"type": "string"}},
+    "required": ["place"],
+    "additionalProperties": False,
+}
+
 # How long a model that takes its time is silent: several keepalives of a server that sends them often.
 SILENCE = 0.3
 

@@ -9,7 +9,7 @@ import pytest
 from openai import OpenAI
 from openai.types.chat import ChatCompletionMessage, ChatCompletionToolUnionParam
 
-from tests.conformance.repertoire import CANCEL, MAP, SHOWN
+from tests.conformance.repertoire import CANCEL, MAP, SHOW_PARAMETERS, SHOWN
 from tests.support.endpoint import Endpoint
 
 SHOW: ChatCompletionToolUnionParam = {
@@ -18,12 +18,7 @@ SHOW: ChatCompletionToolUnionParam = {
         "name": "show_on_map",
         "description": "Show a place to the user.",
         "strict": True,
-        "parameters": {
-            "type": "object",
-            "properties": {"place": {"type": "string"}},
-            "required": ["place"],
-            "additionalProperties": False,
-        },
+        "parameters": SHOW_PARAMETERS,
     },
 }
 

@@ -9,26 +9,20 @@ import pytest
 from openai import OpenAI
 from openai.types import CompletionUsage
 
-from tests.conformance.conftest import UNSET
-from tests.support.processes import Process, pais_run
+from tests.support.processes import LOCAL_TIMEOUT, Process, local_pais_run
 
 pytestmark = pytest.mark.local_model
-
-# The first run of a machine reads 98 MB of weights from its disk, and its processors may be busy.
-TIMEOUT = 120.0
 
 
 @pytest.fixture(scope="module")
 def local_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Process]:
-    with pais_run(
-        "--local", env=UNSET, cwd=tmp_path_factory.mktemp("local"), start_timeout=TIMEOUT
-    ) as process:
+    with local_pais_run(tmp_path_factory.mktemp("local")) as process:
         yield process
 
 
 @pytest.fixture
 def client(local_server: Process) -> Iterator[OpenAI]:
-    with OpenAI(base_url=f"{local_server.url}/v1", api_key="none", timeout=TIMEOUT) as opened:
+    with OpenAI(base_url=f"{local_server.url}/v1", api_key="none", timeout=LOCAL_TIMEOUT) as opened:
         yield opened
 
 

@@ -9,10 +9,10 @@ import openai
 import pytest
 from openai import OpenAI
 
-from tests.conformance.conftest import CLERK, UNSET
+from tests.conformance.conftest import clerk
 from tests.conformance.repertoire import FIND, FOUND, TAKE_TIME, perform
+from tests.conformance.response_events import dumped, resume
 from tests.support.endpoint import Endpoint
-from tests.support.processes import pais_run
 from tests.support.valkey import ValkeyServer
 
 GOES_ON = {"X-On-Disconnect": "continue"}
@@ -22,17 +22,11 @@ GOES_ON = {"X-On-Disconnect": "continue"}
 def pair(
     played: Endpoint, shared_valkey: ValkeyServer, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[tuple[OpenAI, OpenAI]]:
-    env = {
-        **UNSET,
-        "MODEL_API_URL": played.url,
-        "MODEL_NAME": "scripted",
-        "MEMORY_TYPE": "redis",
-        "MEMORY_REDIS_URL": shared_valkey.url,
-    }
+    env = {"MEMORY_TYPE": "redis", "MEMORY_REDIS_URL": shared_valkey.url}
     with ExitStack() as stack:
         clients = []
         for _ in range(2):
-            replica = stack.enter_context(pais_run(CLERK, env=env, cwd=tmp_path_factory.mktemp("replica")))
+            replica = stack.enter_context(clerk(played, tmp_path_factory.mktemp("replica"), **env))
             clients.append(
                 stack.enter_context(OpenAI(base_url=f"{replica.url}/v1", api_key="none", timeout=60))
             )
@@ -44,13 +38,8 @@ def _playing(played: Endpoint) -> None:
     played.script = perform
 
 
-def dumped(events: Any) -> list[dict[str, Any]]:
-    return [event.to_dict() for event in events]
-
-
 def resumed(client: OpenAI, run_id: str, after: int) -> list[dict[str, Any]]:
-    with client.responses.retrieve(run_id, stream=True, starting_after=after) as events:
-        return dumped(events)
+    return dumped(resume(client, run_id, after))
 
 
 def settled(client: OpenAI, run_id: str) -> Any:

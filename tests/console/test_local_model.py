@@ -5,27 +5,21 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.conformance.conftest import UNSET
 from tests.console.conftest import Browsing
-from tests.support.processes import Process, pais_run
+from tests.support.processes import LOCAL_TIMEOUT, Process, local_pais_run
 
 pytestmark = [pytest.mark.browser, pytest.mark.local_model]
-
-# The first run of a machine reads 98 MB of weights from its disk, and its processors may be busy.
-TIMEOUT = 120.0
 
 
 @pytest.fixture(scope="module")
 def local_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Process]:
-    with pais_run(
-        "--local", env=UNSET, cwd=tmp_path_factory.mktemp("local"), start_timeout=TIMEOUT
-    ) as process:
+    with local_pais_run(tmp_path_factory.mktemp("local")) as process:
         yield process
 
 
 def test_real_model_is_read_word_by_word(browsing: Browsing, local_server: Process) -> None:
     visit = browsing.visit(local_server.url)
-    visit.context.set_default_timeout(TIMEOUT * 1000)
+    visit.context.set_default_timeout(LOCAL_TIMEOUT * 1000)
     page = visit.open()
     # Notes each length that the text had on its way.
     page.evaluate(

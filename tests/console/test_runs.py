@@ -10,8 +10,9 @@ from pydantic_ai import Agent as PydanticAgent
 from pais_lite.http.types import Message, Receive, Scope, Send
 from tests.console.conftest import Browsing, Visit, clerk_server
 from tests.console.script import Script
-from tests.support.agents import call, free_port
+from tests.support.agents import call
 from tests.support.endpoint import Cue, Endpoint
+from tests.support.ports import free_port
 from tests.support.serving import mock_server
 from tests.support.uvicorns import served_in_thread
 

@@ -16,7 +16,6 @@ from tests.support.agents import (
     call,
     delegate,
     events,
-    free_port,
     knows,
     progress,
     stream_chat,
@@ -24,6 +23,7 @@ from tests.support.agents import (
 from tests.support.asgi import chat
 from tests.support.clients import http_client
 from tests.support.endpoint import Cue, ModelCall, endpoint_in_thread
+from tests.support.ports import free_port
 from tests.support.sockets import until
 
 pytestmark = pytest.mark.anyio

@@ -36,19 +36,11 @@ agent = Agent(FunctionModel(echo), name="echo")
 
 
 @pytest.fixture
-def valkey(tmp_path: Path) -> Iterator[ValkeyServer]:
-    server = ValkeyServer(tmp_path, "--appendonly", "yes", "--appendfsync", "always")
-    server.start()
-    yield server
-    server.kill()
-
-
-@pytest.fixture
-def replicas(tmp_path: Path, valkey: ValkeyServer) -> Iterator[list[Process]]:
+def replicas(tmp_path: Path, own_valkey: ValkeyServer) -> Iterator[list[Process]]:
     (tmp_path / "server.py").write_text(ECHO_AGENT)
     env = {
         "MEMORY_TYPE": "redis",
-        "MEMORY_REDIS_URL": valkey.url,
+        "MEMORY_REDIS_URL": own_valkey.url,
         "MEMORY_MAX_SESSION_EVENTS": "10000",
         "LOG_LEVEL": "ERROR",
     }
@@ -57,7 +49,7 @@ def replicas(tmp_path: Path, valkey: ValkeyServer) -> Iterator[list[Process]]:
 
 
 async def test_every_acknowledged_turn_is_there_exactly_once_and_in_order(
-    valkey: ValkeyServer, replicas: list[Process]
+    own_valkey: ValkeyServer, replicas: list[Process]
 ) -> None:
     numbers = itertools.count()
     acknowledged: dict[str, list[list[str]]] = {f"s{n}": [] for n in range(SESSIONS)}
@@ -68,8 +60,8 @@ async def test_every_acknowledged_turn_is_there_exactly_once_and_in_order(
 
     async def restart() -> None:
         async with killing:
-            await anyio.to_thread.run_sync(valkey.kill)
-            await anyio.to_thread.run_sync(valkey.start)
+            await anyio.to_thread.run_sync(own_valkey.kill)
+            await anyio.to_thread.run_sync(own_valkey.start)
 
     async def write(client: httpx2.AsyncClient, seed: int, tasks: anyio.abc.TaskGroup) -> None:
         nonlocal done

@@ -10,10 +10,11 @@ from typing import Any
 import httpx2
 import pytest
 
-from tests.support.agents import CHAT, delegate, events, free_port, knows, progress
+from tests.support.agents import CHAT, delegate, events, knows, progress
 from tests.support.asgi import Answer, chat
 from tests.support.clients import http_client
 from tests.support.otlp import Collector, Span, collecting
+from tests.support.ports import free_port
 from tests.support.processes import pais_run
 
 pytestmark = pytest.mark.anyio

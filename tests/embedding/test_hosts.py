@@ -13,9 +13,9 @@ import pytest
 
 from tests.support.asgi import Answer, chat
 from tests.support.clients import http_client, is_up
+from tests.support.ports import free_port
 from tests.support.processes import Process, running
 from tests.support.sockets import until
-from tests.support.valkey import free_port
 
 pytestmark = pytest.mark.anyio
 

@@ -17,8 +17,9 @@ from pais_lite import Agent, AgentServer
 from pais_lite.agent import RunRequest
 from pais_lite.errors import ConfigurationError
 from pais_lite.events import Finished
-from tests.support.agents import call, free_port
+from tests.support.agents import call
 from tests.support.asgi import ask, chat
+from tests.support.ports import free_port
 from tests.support.processes import Process, running
 from tests.support.serving import mock_server
 from tests.support.sockets import until

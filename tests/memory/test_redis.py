@@ -9,7 +9,8 @@ from pydantic_ai import Agent
 from pais_lite import MemoryEvent, RedisMemory, serve
 from pais_lite.errors import ConfigurationError, InvalidRequest, MemoryUnavailable
 from tests.support.asgi import ask, chat
-from tests.support.valkey import ValkeyServer, free_port
+from tests.support.ports import free_port
+from tests.support.valkey import ValkeyServer
 
 pytestmark = pytest.mark.anyio
 

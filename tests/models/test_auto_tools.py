@@ -15,12 +15,6 @@ from pais_lite.models.auto_tools import AutoToolModel, says_no_tools
 pytestmark = pytest.mark.anyio
 
 
-@pytest.fixture
-def anyio_backend() -> str:
-    """Pydantic AI runs on asyncio only."""
-    return "asyncio"
-
-
 REFUSALS = [
     (400, {"message": "registry.ollama.ai/library/smollm2:135m does not support tools", "type": "api_error"}),
     (

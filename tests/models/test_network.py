@@ -25,11 +25,6 @@ from pais_lite.models.streaming import streaming_client
 pytestmark = pytest.mark.anyio
 
 
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
 def event(delta: dict[str, Any], *, finish_reason: str | None = None, **fields: Any) -> bytes:
     choices = [{"index": 0, "delta": delta, "finish_reason": finish_reason}]
     document = {"id": "c1", "object": "chat.completion.chunk", "created": 1, "model": "m", "choices": choices}

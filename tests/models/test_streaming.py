@@ -31,11 +31,6 @@ EVENT_STREAM = {"content-type": "text/event-stream; charset=utf-8"}
 URL = "http://upstream.test/v1/chat/completions"
 
 
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
 def chunk(
     delta: dict[str, Any] | None, *, choice: dict[str, Any] | None = None, **fields: Any
 ) -> dict[str, Any]:

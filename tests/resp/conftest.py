@@ -28,9 +28,6 @@ def server(valkey: ValkeyServer) -> ValkeyServer:
 
 
 @pytest.fixture
-def own_server(tmp_dir: Path) -> Iterator[ValkeyServer]:
+def own_server(own_valkey: ValkeyServer) -> ValkeyServer:
     """A server that the test may kill."""
-    server = ValkeyServer(tmp_dir, "--appendonly", "yes", "--appendfsync", "always")
-    server.start()
-    yield server
-    server.kill()
+    return own_valkey

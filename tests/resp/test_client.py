@@ -25,7 +25,8 @@ from pais_lite.resp import (
     ServerError,
     TransactionAborted,
 )
-from tests.support.valkey import ValkeyServer, free_port
+from tests.support.ports import free_port
+from tests.support.valkey import ValkeyServer
 
 pytestmark = pytest.mark.anyio
 

@@ -9,8 +9,9 @@ import pytest
 
 from pais_lite.resp import Client, ConnectionFailed, OutcomeUnknown, ServerError
 from tests.support import topologies
+from tests.support.ports import free_port
 from tests.support.topologies import Deployment, sentinel_url
-from tests.support.valkey import ValkeyServer, free_port
+from tests.support.valkey import ValkeyServer
 
 pytestmark = pytest.mark.anyio
 

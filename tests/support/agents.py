@@ -1,7 +1,6 @@
 """Agents as processes of their own, and what a client sees of them."""
 
 import json
-import socket
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -26,14 +25,6 @@ def call(*tools: tuple[str, dict[str, Any]], content: str = "") -> dict[str, Any
 def delegate(agent: str, task: str = "do it", **fields: Any) -> dict[str, Any]:
     """Return what a mock model says to delegate."""
     return call((f"delegate_to_{agent}", {"task": task}), **fields)
-
-
-def free_port() -> int:
-    """Return a port that nobody listens on at the moment."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port: int = listener.getsockname()[1]
-        return port
 
 
 @contextmanager

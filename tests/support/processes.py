@@ -8,12 +8,18 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, fields
 from pathlib import Path
+
+from pais_lite import Settings
 
 START_TIMEOUT = 60.0
 STOP_TIMEOUT = 30.0
+# The first run of a machine reads 98 MB of weights from its disk, and its processors may be busy.
+LOCAL_TIMEOUT = 120.0
+# An empty variable counts as unset, so these keep the settings of whoever runs the tests out of a server.
+UNSET = dict.fromkeys([*(field.name.upper() for field in fields(Settings)), "AGENT_LOG_LEVEL"], "")
 
 
 @dataclass
@@ -36,6 +42,15 @@ class Process:
         if self.popen.poll() is None:
             self.popen.send_signal(number)
         return self.popen.wait(STOP_TIMEOUT)
+
+
+def is_alive(pid: int) -> bool:
+    """Return whether there is such a process."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
 
 
 @contextmanager
@@ -100,3 +115,8 @@ def pais_run(
         command, ready=r"(?:is|are) ready at (http://\S+)\. ", env=env, cwd=cwd, start_timeout=start_timeout
     ) as process:
         yield process
+
+
+def local_pais_run(folder: Path) -> AbstractContextManager[Process]:
+    """Run `pais run --local`, on a real model in its process."""
+    return pais_run("--local", env=UNSET, cwd=folder, start_timeout=LOCAL_TIMEOUT)

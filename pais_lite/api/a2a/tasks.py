@@ -7,7 +7,7 @@ list the later ones.
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from pydantic_core import from_json
 
@@ -39,18 +39,7 @@ TaskState = Literal[
     "TASK_STATE_REJECTED",
 ]
 # Those that there are in the protocol; no task of ours is in the last.
-STATES = frozenset(
-    {
-        "TASK_STATE_SUBMITTED",
-        "TASK_STATE_WORKING",
-        "TASK_STATE_COMPLETED",
-        "TASK_STATE_FAILED",
-        "TASK_STATE_CANCELED",
-        "TASK_STATE_INPUT_REQUIRED",
-        "TASK_STATE_REJECTED",
-        "TASK_STATE_AUTH_REQUIRED",
-    }
-)
+STATES: frozenset[str] = frozenset({*get_args(TaskState), "TASK_STATE_AUTH_REQUIRED"})
 TERMINAL_STATES = frozenset(
     {"TASK_STATE_COMPLETED", "TASK_STATE_FAILED", "TASK_STATE_CANCELED", "TASK_STATE_REJECTED"}
 )

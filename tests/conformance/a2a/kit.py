@@ -16,9 +16,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from xml.etree import ElementTree
 
-from tests.conformance.conftest import UNSET
-from tests.support.agents import free_port
-from tests.support.processes import running
+from tests.support.ports import free_port
+from tests.support.processes import UNSET, running
 
 AGENT = Path(__file__).parent / "agent.py"
 # What fails and should, by the name of the test; README.md has the proofs.

@@ -15,11 +15,6 @@ from pais_lite.models.string_mode.small.ask import Asker
 pytestmark = pytest.mark.anyio
 
 
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
 def fly(origin: str, destination: str, seats: int = 1) -> None:
     """Book a flight."""
 

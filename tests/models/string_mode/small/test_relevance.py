@@ -15,11 +15,6 @@ from pais_lite.models.string_mode.small.relevance import Relevance, most_relevan
 pytestmark = pytest.mark.anyio
 
 
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
 def get_weather(city: str) -> None:
     """Get the weather in a city."""
 

@@ -12,11 +12,6 @@ from pais_lite.models.string_mode.small.size import is_small, parameters_in_name
 pytestmark = pytest.mark.anyio
 
 
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
 @pytest.mark.parametrize(
     ("name", "count"),
     [
