@@ -78,8 +78,8 @@ async def test_thousand_abandoned_streams_leave_nothing_behind() -> None:
         await until(lambda: len(asyncio.all_tasks()) <= tasks)
         assert len(endpoint.calls) == 1000
         endpoint.calls.clear()
-        # A run holds hundreds of objects and tens of kilobytes while it lives.
-        assert await settled_objects() - objects < 10_000
+        # A run holds hundreds of objects and tens of kilobytes while it lives, and ten when it is remembered.
+        assert await settled_objects() - objects < 20_000
         assert resident_bytes() - memory < 30_000_000
         # All twenty places are free again, and nothing is left to wait for.
         with anyio.fail_after(2):

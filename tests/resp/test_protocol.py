@@ -206,9 +206,14 @@ def test_limits_admit_what_is_at_them() -> None:
 
 
 def seconds(data: bytes, step: int) -> float:
-    started = time.process_time()
-    decode(*[data[index : index + step] for index in range(0, len(data), step)])
-    return time.process_time() - started
+    """Return the CPU time of reading `data` in pieces, the best of three: others may be on the machine."""
+    chunks = [data[index : index + step] for index in range(0, len(data), step)]
+    taken: list[float] = []
+    for _ in range(3):
+        started = time.process_time()
+        decode(*chunks)
+        taken.append(time.process_time() - started)
+    return min(taken)
 
 
 @pytest.mark.parametrize(
@@ -226,7 +231,7 @@ def seconds(data: bytes, step: int) -> float:
 def test_time_is_linear_however_the_bytes_are_cut(make: Callable[[int], bytes], step: int) -> None:
     small, large = make(6_000), make(60_000)
     # Quadratic time would be a hundred times as long; ten times is what it should be.
-    assert seconds(large, step) < 40 * max(seconds(small, step), seconds(small, step), 0.002)
+    assert seconds(large, step) < 40 * max(seconds(small, step), 0.002)
 
 
 REPLIES = st.recursive(

@@ -170,4 +170,4 @@ async def test_mounted_under_a_prefix(client: httpx2.AsyncClient, served: Served
     assert answer.json()["choices"][0]["message"]["content"] == "You said mounted"
     assert (await client.get(f"{prefix}/nowhere")).status_code == 404
     card = (await client.get(f"{prefix}/.well-known/agent.json")).json()
-    assert card["url"] == f"{served.url}{prefix}"
+    assert card["url"] == f"{served.url}{prefix}/"

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from pais_lite import Settings
 
-START_TIMEOUT = 60.0
+START_TIMEOUT = 120.0
 STOP_TIMEOUT = 30.0
 # The first run of a machine reads 98 MB of weights from its disk, and its processors may be busy.
 LOCAL_TIMEOUT = 120.0
