@@ -17,7 +17,7 @@ __all__ = ["Spread", "Turnstile"]
 _TURN_SECONDS = 0.005
 _MOST_PER_TURN = 64
 # What a request like `/health` takes from its first byte to its last, and a run that is cancelled to its end.
-_TURNS_BETWEEN = 18
+_TURNS_BETWEEN = 24
 # In how many portions a crowd is let go.
 _PORTIONS = 100
 
@@ -75,7 +75,7 @@ class Turnstile:
 
 
 class Spread:
-    """Calls one callback at once; many that come together, a hundredth of them each eighteen turns.
+    """Calls one callback at once; many that come together, a hundredth of them each two dozen turns.
 
     For what takes tens of milliseconds that nobody can split, over turns that nobody can tell: in between, others get
     through. How long a crowd takes depends on how long its turns are, and little on how many they are.

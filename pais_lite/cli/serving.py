@@ -129,7 +129,7 @@ async def _serve(
         # Each collection of the oldest looks at every connection and run, during which nobody is answered. Beside ten
         # thousand idle connections, with Python's own thresholds, that is a tenth of a second and more, again and again.
         # The young ones are looked at in small portions, 20 ms at most.
-        gc.set_threshold(20_000, 2, 50)
+        gc.set_threshold(20_000, 2, 500)
         listening = await Listening(server, config).start(listener)
         on_ready()
         await asked_to_stop.wait()
