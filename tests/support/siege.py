@@ -31,7 +31,7 @@ from tests.support.sockets import request_bytes
 
 __all__ = ["KEY", "Besieged", "ServerKind", "besieged"]
 
-ServerKind = Literal["pais run", "uvicorn", "granian"]
+ServerKind = Literal["pais run", "uvicorn"]
 
 CHAT = "/v1/chat/completions"
 KEY = "key-of-the-fuzzer"
@@ -117,10 +117,6 @@ _ENVIRONMENT = {
 _COMMANDS: dict[ServerKind, tuple[list[str], str]] = {
     "pais run": (["pais_lite", "run", "--host", "127.0.0.1", "--port", "0"], r"is ready at (http://\S+)\. "),
     "uvicorn": (["uvicorn", "--port", "0", "app:app"], r"running on (http://\S+)"),
-    "granian": (
-        ["granian", "--interface", "asgi", "--host", "127.0.0.1", "--port", "{port}", "app:app"],
-        r"Listening at: (http://\S+)",
-    ),
 }
 
 
