@@ -49,9 +49,8 @@ async def test_a_real_model_hands_a_task_to_the_right_one_of_two_others() -> Non
             for name, text in described.items()
         }
         known = ",".join(f"{name}:{process.url}" for name, process in others.items())
-        first = running.enter_context(
-            pais_run(env={**env, "AGENT_NAME": "orchestrator", "AGENT_SUB_AGENTS": known})
-        )
+        patient = {"AGENT_SUB_AGENTS": known, "DELEGATION_TIMEOUT": str(TIMEOUT)}
+        first = running.enter_context(pais_run(env={**env, **patient, "AGENT_NAME": "orchestrator"}))
         async with http_client(timeout=TIMEOUT) as client:
             await knows(client, first.url, *described)
             answer = await stream_chat(client, first.url, task, x_session_id="s")
@@ -60,6 +59,7 @@ async def test_a_real_model_hands_a_task_to_the_right_one_of_two_others() -> Non
             idle = await events(client, others["writer"].url)
     assert answer.status == 200
     assert here["delegation_request"]["tool"] == "delegate_to_researcher"
+    assert "error" not in there
     pieces = [report["delta"] for report in progress(answer) if report["status"] == "running"]
     assert len(pieces) > 1
     assert "".join(pieces) == here["delegation_response"]["result"] == there["agent_response"]

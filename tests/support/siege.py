@@ -24,7 +24,6 @@ from urllib.parse import urlsplit
 import httpx2
 
 from tests.support.asgi import Answer, chat
-from tests.support.ports import free_port
 from tests.support.processes import Process, running
 from tests.support.raw_http import Plan, make_plan
 from tests.support.sockets import request_bytes
@@ -327,6 +326,5 @@ def besieged(kind: ServerKind, folder: Path) -> Iterator[Besieged]:
     (folder / "server.py").write_text(_AGENT)
     (folder / "app.py").write_text(_APP)
     command, ready = _COMMANDS[kind]
-    arguments = [part.format(port=free_port()) for part in command]
-    with running([sys.executable, "-m", *arguments], ready=ready, env=_ENVIRONMENT, cwd=folder) as process:
+    with running([sys.executable, "-m", *command], ready=ready, env=_ENVIRONMENT, cwd=folder) as process:
         yield Besieged(kind, process, folder)
