@@ -32,30 +32,44 @@ def until(condition: Callable[[], bool], seconds: float = 15) -> None:
         time.sleep(0.02)
 
 
-@contextlib.contextmanager
-def cluster(directory: Path, primaries: int, *, replica: bool = False) -> Iterator[list[ValkeyServer]]:
-    """Run primaries that have an equal part of the slots each, and perhaps a replica of the first, which comes last."""
-    nodes: list[ValkeyServer] = []
-    buses: list[str] = []
-    for number in range(primaries + replica):
-        place = directory / f"node{number}"
+def _started_node(directory: Path, number: int) -> tuple[ValkeyServer, str]:
+    """Return a node that runs, and the port of its bus. A port that was free may be somebody else's a moment later."""
+    for attempt in range(3):
+        place = directory / f"node{number}-{attempt}"
         place.mkdir()
         # By default the bus is 10,000 ports above, which a free port may not have above it.
-        buses.append(str(free_port()))
+        bus = str(free_port())
         options = {
             "cluster-enabled": "yes",
-            "cluster-port": buses[-1],
+            "cluster-port": bus,
             "cluster-require-full-coverage": "no",
             "cluster-node-timeout": str(NODE_TIMEOUT_MS),
             "cluster-replica-validity-factor": "0",
             "repl-diskless-sync-delay": "0",
             "save": "",
         }
-        words = [word for name, value in options.items() for word in (f"--{name}", value)]
-        nodes.append(ValkeyServer(place, *words))
-    try:
-        for node in nodes:
+        node = ValkeyServer(
+            place, *[word for name, value in options.items() for word in (f"--{name}", value)]
+        )
+        try:
             node.start()
+        except AssertionError:
+            node.kill()
+            continue
+        return node, bus
+    raise AssertionError("no node of the cluster started")
+
+
+@contextlib.contextmanager
+def cluster(directory: Path, primaries: int, *, replica: bool = False) -> Iterator[list[ValkeyServer]]:
+    """Run primaries that have an equal part of the slots each, and perhaps a replica of the first, which comes last."""
+    nodes: list[ValkeyServer] = []
+    buses: list[str] = []
+    try:
+        for number in range(primaries + replica):
+            node, bus = _started_node(directory, number)
+            nodes.append(node)
+            buses.append(bus)
         bounds = [16384 * number // primaries for number in range(primaries + 1)]
         for number in range(primaries):
             nodes[number].ask("CLUSTER", "ADDSLOTSRANGE", str(bounds[number]), str(bounds[number + 1] - 1))
