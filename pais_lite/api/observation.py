@@ -17,7 +17,10 @@ __all__ = ["ObservedRun"]
 
 
 class ObservedRun:
-    """Open from before a run is started until its response has ended. `follow` tells it which run that is."""
+    """Open from before a run is started until its response has ended. `follow` tells it which run that is.
+
+    With `outlasts_response`, the span goes on until the block is left.
+    """
 
     def __init__(
         self, telemetry: Telemetry, call: Call, *, agent: str, model: str, request: RunRequest
@@ -25,6 +28,7 @@ class ObservedRun:
         http = call.request
         self._call = call
         self._run: FollowedRun | None = None
+        self.outlasts_response = False
         self._span = telemetry.server_run(
             ServedRequest(
                 method=http.method,
@@ -58,15 +62,12 @@ class ObservedRun:
         ):
             self._span.first_token()
 
-    def response_ends(self) -> None:
-        """Note that the last of the answer is about to be sent."""
-        self._span.response_ends()
-
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         if self._span.wants_outcome:
-            self._span.finish(self._outcome(error))
+            ended_at = None if self.outlasts_response else self._call.reply.ended_at
+            self._span.finish(self._outcome(error), ended_at=ended_at)
         self._span.__exit__(kind, error, traceback)
 
     def _outcome(self, raised: BaseException | None) -> Outcome:

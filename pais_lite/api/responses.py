@@ -143,6 +143,7 @@ class Responses:
             await call.reply.respond(json_response(await self._object(record)))
             if run.is_new:
                 # The client has its answer; what telemetry tells of the run ends with the run.
+                observed.outlasts_response = True
                 await run.ending()
 
     async def _resume(self, call: Call, *, after: int | None) -> None:

@@ -98,7 +98,6 @@ class RunReply:
             return
         ending = events[-1]
         response = self._fail(ending) if isinstance(ending, Failed) else respond(events)
-        self._note_the_end()
         await self._call.reply.respond(response)
 
     async def _stream(self, writer: FrameWriter, *, at_once: bool) -> None:
@@ -120,7 +119,6 @@ class RunReply:
             if not reply.started:
                 # Nothing has been said yet, so a run that failed can still be an honest status.
                 if events and isinstance(events[0], Failed) and not at_once:
-                    self._note_the_end()
                     await reply.respond(self._fail(events[0]))
                     return
                 data = await self._start(writer)
@@ -129,15 +127,10 @@ class RunReply:
             else:
                 data += b"".join([writer.frames(event) for event in events])
                 if isinstance(events[-1], Finished | Failed):
-                    self._note_the_end()
                     await reply.end(data)
                     return
                 await reply.write(data)
             data = b""
-
-    def _note_the_end(self) -> None:
-        if self._observed is not None:
-            self._observed.response_ends()
 
     async def _start(self, writer: FrameWriter) -> bytes:
         """Begin the stream, and return its first frames."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from time import time_ns
 from typing import Any
 
 import anyio
@@ -41,6 +42,8 @@ class Reply:
         self.headers = _HEADERS.copy()
         self.status: int | None = None
         self.is_logged = False  # whether a line of the log tells of this request already
+        # When the last of it was about to be sent, in nanoseconds since the epoch. Whoever asked may go on from then.
+        self.ended_at: int | None = None
         self._send = send
         self._head_only = head_only
 
@@ -55,7 +58,9 @@ class Reply:
         if response.status not in (204, 304):  # RFC 9110, section 8.6
             self.headers["content-length"] = str(len(response.body))
         body = b"" if self._head_only else response.body
-        await self._deliver(self._head(response.status), {"type": "http.response.body", "body": body})
+        head = self._head(response.status)
+        self.ended_at = time_ns()
+        await self._deliver(head, {"type": "http.response.body", "body": body})
 
     async def start(self, status: int) -> None:
         """Send the status and the headers set so far."""
@@ -67,6 +72,7 @@ class Reply:
 
     async def end(self, data: bytes = b"") -> None:
         """Send the last piece of the body."""
+        self.ended_at = time_ns()
         await self._deliver({"type": "http.response.body", "body": data})
 
     def _head(self, status: int) -> Message:

@@ -4,7 +4,7 @@ import logging
 from collections.abc import Sequence
 from contextvars import Token
 from dataclasses import dataclass
-from time import perf_counter, time_ns
+from time import perf_counter
 from types import TracebackType
 from typing import Any, Self
 
@@ -83,7 +83,7 @@ class ServerRun:
         self._token: Token[Context] | None = None
         self._began = 0.0
         self._first_token_after: float | None = None
-        self._ended: int | None = None
+        self._ended_at: int | None = None
 
     def __enter__(self) -> Self:
         self._began = perf_counter()
@@ -103,7 +103,7 @@ class ServerRun:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         if self._span is not None:
-            self._span.end(self._ended)
+            self._span.end(self._ended_at)
         if self._token is not None:
             detach(self._token)
 
@@ -121,16 +121,13 @@ class ServerRun:
         """Note that the first token of the answer is about to be sent."""
         self._first_token_after = perf_counter() - self._began
 
-    def response_ends(self) -> None:
-        """Note that the last of the answer is about to be sent, which is when the span ends.
+    def finish(self, outcome: Outcome, *, ended_at: int | None = None) -> None:
+        """Tell how it ended, in the log, on the span and in the metrics. Called once, inside.
 
-        Whoever has all of the answer ends a span of its own at once, and that is the parent of this one.
+        `ended_at` is when the span ended, in nanoseconds since the epoch, if it has by now: whoever has all of an answer
+        ends a span of its own at once, and that is the parent of this one.
         """
-        if self._span is not None:
-            self._ended = time_ns()
-
-    def finish(self, outcome: Outcome) -> None:
-        """Tell how it ended, in the log, on the span and in the metrics. Called once, inside."""
+        self._ended_at = ended_at
         duration = perf_counter() - self._began
         if self._leave_line:
             self._write_line(outcome, duration)

@@ -136,8 +136,6 @@ class TaskReply:
             if waits and beyond_input and self._version == "1.0":
                 await reply.write(self._frames(events))
                 return False
-            if self._observed is not None:
-                self._observed.response_ends()
             await reply.end(self._frames(events))
             return True
 

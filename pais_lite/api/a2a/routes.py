@@ -158,14 +158,12 @@ class A2A:
                     # There is no task: the agent answered with a word.
                     await self._runs.delete(run.record.run_id, call.owner)
                     message = direct_message(run.record, ending)
-                    observed.response_ends()
                     await _respond(call, rpc, send_result({"message": message}, version))
                     return
                 task = await self._tasks.find(task.id, call.owner)
             else:
                 run.leave()
             found = task_object(task, history_length=asked.history_length)
-            observed.response_ends()
             await _respond(call, rpc, send_result({"task": found}, version))
 
     async def _send_streaming(self, call: Call, rpc: RpcCall, version: Version) -> None:
