@@ -51,8 +51,8 @@ class Client:
 
     Nothing is opened before the first command, and nothing runs between commands; `aclose` may be left out only at the
     cost of a `ResourceWarning`. `connections` is the most that will be open at once; a second one is opened only under
-    load. A connection that was idle for `health_check_seconds` is asked with PING before it gets a command. Raises
-    `InvalidUrl`.
+    load. A connection that was idle for `health_check_seconds` is asked with PING before it gets a command. A `dialer`
+    takes the place of one of its own, which has `limits`. Raises `InvalidUrl`.
     """
 
     def __init__(
@@ -63,9 +63,10 @@ class Client:
         attempts: int = 4,
         health_check_seconds: float = 30.0,
         limits: Limits | None = None,
+        dialer: Dialer | None = None,
     ) -> None:
         self._url = parse_url(url) if isinstance(url, str) else url
-        self._dialer = Dialer(self._url, limits)
+        self._dialer = dialer or Dialer(self._url, limits)
         self._most_connections = connections
         self._attempts = attempts
         self._health_check_seconds = health_check_seconds
@@ -84,14 +85,13 @@ class Client:
         It knows the nodes of a cluster that this one has found, and the other way around.
         """
         url = self._url if command_timeout is None else replace(self._url, command_timeout=command_timeout)
-        client = Client(
+        return Client(
             url,
             connections=connections,
             attempts=self._attempts,
             health_check_seconds=self._health_check_seconds,
+            dialer=self._dialer.another(url),
         )
-        client._dialer = self._dialer.another(url)
-        return client
 
     def __repr__(self) -> str:
         return f"Client({self._url!r})"

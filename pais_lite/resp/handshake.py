@@ -20,8 +20,9 @@ async def greet(
 ) -> str | None:
     """Introduce ourselves in RESP3, or in RESP2 where the server knows no better, in one round trip each.
 
-    Returns what the server is: `standalone`, `cluster` or `sentinel`, if it says so. Raises `AuthenticationFailed`, `ServerError` when the server wants nothing of us or of the database, and
-    `ConnectionFailed` when the connection is lost over it, since no command of the caller's has run by then.
+    Returns what the server is: `standalone`, `cluster` or `sentinel`, if it says so. Raises `AuthenticationFailed`,
+    `ServerError` when the server wants nothing of us or of the database, and `ConnectionFailed` when the connection is
+    lost over it, since no command of the caller's has run by then.
     """
     try:
         hello: list[Argument] = ["HELLO", 3]
