@@ -11,6 +11,7 @@ import pytest
 
 from pais_lite.events import Finished, TextDelta
 from pais_lite.resp import Argument, OutcomeUnknown, Reply
+from pais_lite.runs import RedisRuns
 from pais_lite.runs.codec import encode_events
 from pais_lite.runs.redis import turn
 from pais_lite.runs.redis.scripts import OPEN, Script
@@ -110,9 +111,10 @@ async def test_a_run_that_was_given_the_session_without_hearing_so_goes_on(
 ) -> None:
     monkeypatch.setattr(turn, "_ASK_SECONDS", 0.1)
     async with replicas(valkey) as pair:
-        first, second = await start(pair.one, new_run("wait a")), await start(pair.two, new_run("say b"))
-        await pair.two.registered(second.record.run_id, "user")
-        store = pair.two._store  # type: ignore[attr-defined]
+        first = await start(pair.one, new_run("wait a"))
+        await pair.one.registered(first.record.run_id, "user")
+        assert isinstance(pair.two, RedisRuns)
+        store = pair.two._store
         run_script: Callable[..., Awaitable[Reply]] = store.run_script
         lost: list[Reply] = []
 
@@ -124,6 +126,8 @@ async def test_a_run_that_was_given_the_session_without_hearing_so_goes_on(
             return reply
 
         monkeypatch.setattr(store, "run_script", losing)
+        second = await start(pair.two, new_run("say b"))
+        await pair.two.registered(second.record.run_id, "user")
         pair.model.gates["a"].set()
         assert isinstance(await end(first), Finished)
         assert isinstance(await end(second), Finished)
@@ -138,6 +142,7 @@ async def test_an_end_that_was_cut_short_in_the_server_is_finished_when_it_is_to
     valkey: ValkeyServer,
 ) -> None:
     async with replicas(valkey) as pair:
+        assert isinstance(pair.one, RedisRuns)
         # It lives on, and so does its place in the line.
         pair.one.open()
         new = new_run("wait gate")
@@ -153,6 +158,6 @@ async def test_an_end_that_was_cut_short_in_the_server_is_finished_when_it_is_to
         valkey.ask("DEL", index)
         assert isinstance(await end(run), Finished)
         assert isinstance(await end(await start(pair.two, new_run("say next"))), Finished)
-        assert valkey.ask("SCARD", f"pais:{{obedient}}:owned:{pair.one._store.replica}") == b":0\r\n"  # type: ignore[attr-defined]
+        assert valkey.ask("SCARD", f"pais:{{obedient}}:owned:{pair.one._store.replica}") == b":0\r\n"
         events = await pair.served[0].agent.memory.get_events("s")
         assert [event.content for event in events] == ["wait gate", "before after", "say next", "next "]
