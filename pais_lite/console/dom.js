@@ -93,15 +93,21 @@ export function errorBlock(error) {
   );
 }
 
-// Fills a page with what `work` makes, or with what went wrong. What was asked for last is shown, whichever answer comes
-// last.
-const asked = new WeakMap();
+// Notes that something is asked for a place of the page, and returns whether nothing else has been since: what was asked
+// for last is shown, whichever answer comes last.
+const latest = new WeakMap();
+export function asking(place) {
+  const mine = {};
+  latest.set(place, mine);
+  return () => latest.get(place) === mine;
+}
+
+// Fills a page with what `work` makes, or with what went wrong.
 export async function fill(page, work) {
-  const place = (asked.get(page) ?? 0) + 1;
-  asked.set(page, place);
+  const isLatest = asking(page);
   page.setAttribute("aria-busy", "true");
   const parts = await work().catch((error) => [errorBlock(error)]);
-  if (asked.get(page) !== place) return;
+  if (!isLatest()) return;
   page.replaceChildren(...parts);
   page.removeAttribute("aria-busy");
 }

@@ -1,13 +1,11 @@
 // What is remembered: the sessions, and the events of one.
 
-import { ago, announce, byId, clock, el, errorBlock, faint, fill, payload, span, visible } from "./dom.js";
+import { ago, announce, asking, byId, clock, el, errorBlock, faint, fill, payload, span, visible } from "./dom.js";
 
 const PAGE = 50;
 const EVENTS = 500;
 
 export class Sessions {
-  #asked = 0;
-
   constructor(api, { onForgotten }) {
     this.api = api;
     this.onForgotten = onForgotten;
@@ -21,14 +19,13 @@ export class Sessions {
     await fill(this.page, () => (session ? this.#events(session) : this.#list()));
   }
 
-  // Lists the latest sessions in the rail. What was asked last is shown, whichever answer comes last: they may be those
-  // of two agents.
+  // Lists the latest sessions in the rail. Two answers on their way may be those of two agents.
   async recent() {
-    const asked = (this.#asked += 1);
+    const isLatest = asking(byId("recent"));
     const { sessions } = await this.api.json("GET", `${this.api.agentPath}memory/sessions?limit=15`, {
       quiet: true,
     });
-    if (asked !== this.#asked) return;
+    if (!isLatest()) return;
     byId("recent").replaceChildren(
       ...sessions.map(({ session_id: id, updated_at: at, event_count: count }) =>
         el(

@@ -3,7 +3,7 @@
 import os
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,6 +16,7 @@ from playwright.sync_api import (
     ConsoleMessage,
     Page,
     Request,
+    Route,
     expect,
     sync_playwright,
 )
@@ -82,6 +83,12 @@ class Visit:
     def answer(self) -> str:
         """Return the text of the last answer, without those of other agents."""
         return self.page.locator(".turn:last-child .answer > .branch > .prose").last.inner_text()
+
+    def hold(self, pattern: str) -> Callable[[], None]:
+        """Keep requests from the server from now on; what is returned lets the first of them go."""
+        held: list[Route] = []
+        self.page.route(pattern, lambda route: held.append(route))
+        return lambda: held[0].continue_()
 
     def picture(self, name: str) -> None:
         """Take the screenshot that the README shows, where somebody asks for it."""

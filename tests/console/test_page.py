@@ -4,13 +4,13 @@ from contextlib import ExitStack
 from importlib.resources import files
 
 import pytest
-from playwright.sync_api import Page, Route, expect
+from playwright.sync_api import Page, expect
 from pydantic_ai import Agent
 from pydantic_ai.models.test import TestModel
 from starlette.applications import Starlette
 from starlette.routing import Mount
 
-from pais_lite import serve
+from pais_lite import AgentServer, serve
 from tests.console.conftest import Browsing, Visit, clerk_server
 from tests.console.script import Script
 from tests.support.endpoint import Endpoint
@@ -176,9 +176,13 @@ def test_page_is_used_by_the_keyboard_alone(visit: Visit) -> None:
     page.locator("#live", has_text="The answer is whole.").wait_for(state="attached")
 
 
+def editor_and_writer() -> AgentServer:
+    names = ("editor", "writer")
+    return serve({name: Agent(TestModel(custom_output_text=f"I am the {name}.")) for name in names})
+
+
 def test_each_of_several_agents_has_a_place_of_its_own(browsing: Browsing) -> None:
-    agents = {name: Agent(TestModel(custom_output_text=f"I am the {name}.")) for name in ("editor", "writer")}
-    with served_in_thread(serve(agents)) as url:
+    with served_in_thread(editor_and_writer()) as url:
         visit = browsing.visit(url)
         page = visit.open()
         for name in ("editor", "writer"):
@@ -201,8 +205,7 @@ def test_each_of_several_agents_has_a_place_of_its_own(browsing: Browsing) -> No
 
 
 def test_the_sessions_of_an_agent_left_meanwhile_are_not_shown(browsing: Browsing) -> None:
-    agents = {name: Agent(TestModel(custom_output_text=f"I am the {name}.")) for name in ("editor", "writer")}
-    with served_in_thread(serve(agents)) as url:
+    with served_in_thread(editor_and_writer()) as url:
         visit = browsing.visit(url)
         page = visit.open()
         for name in ("writer", "editor"):
@@ -210,14 +213,13 @@ def test_the_sessions_of_an_agent_left_meanwhile_are_not_shown(browsing: Browsin
             visit.ask(f"hello {name}")
             visit.until("done")
         session = page.locator("#session-id").inner_text()
-        held: list[Route] = []
-        page.route("**/agents/writer/memory/sessions*", lambda route: held.append(route))
+        let_go = visit.hold("**/agents/writer/memory/sessions*")
         with page.expect_request("**/agents/writer/memory/sessions*"):
             page.select_option("#model", "writer")
         with page.expect_response("**/agents/editor/memory/sessions*"):
             page.select_option("#model", "editor")
         expect(page.locator("#recent .recent-id")).to_have_text([session])
         with page.expect_response("**/agents/writer/memory/sessions*"):
-            held[0].continue_()
+            let_go()
         page.evaluate("new Promise((resolve) => setTimeout(resolve))")
         assert page.locator("#recent .recent-id").all_inner_texts() == [session]

@@ -83,14 +83,13 @@ def test_answer_for_a_view_left_meanwhile_is_not_shown(visit: Visit) -> None:
     page = visit.open()
     visit.ask("hello")
     visit.until("done")
-    held: list[Route] = []
-    page.route("**/memory/events*", lambda route: held.append(route))
+    let_go = visit.hold("**/memory/events*")
     with page.expect_request("**/memory/events*"):
         page.locator("#session-events").click()
     page.get_by_role("link", name="Sessions", exact=True).click()
     expect(page.locator("#sessions table")).to_have_count(1)
     with page.expect_response("**/memory/events*"):
-        held[0].continue_()
+        let_go()
     page.evaluate("new Promise((resolve) => setTimeout(resolve))")
     assert page.locator("#sessions table").count() == 1
     assert page.locator("#sessions-title").inner_text() == "Sessions"
@@ -100,13 +99,12 @@ def test_message_that_is_sent_before_the_conversation_is_there_comes_after_it(vi
     page = visit.open()
     visit.ask("hello")
     visit.until("done")
-    held: list[Route] = []
-    page.route("**/memory/events*", lambda route: held.append(route))
+    let_go = visit.hold("**/memory/events*")
     with page.expect_request("**/memory/events*"):
         page.reload()
     visit.ask("and again")
     expect(page.locator(".turn")).to_have_count(0)
-    held[0].continue_()
+    let_go()
     expect(page.locator(".said-text")).to_have_text(["hello", "and again"])
     visit.until("done")
     assert visit.answer() == "You said and again. Well."
@@ -155,7 +153,9 @@ def test_long_names_and_all_directions_fit_the_narrowest_window(browsing: Browsi
             ".map(([item, whole]) => [item.left - whole.left, whole.right - item.right])"
         )
         assert sides == [[0, 24], [24, 0]]
-        assert page.locator("#transcript").bounding_box()["height"] > 200  # type: ignore[index]
+        box = page.locator("#transcript").bounding_box()
+        assert box is not None
+        assert box["height"] > 200
         page.locator("#prompt").scroll_into_view_if_needed()
         expect(page.get_by_role("button", name="Send")).to_be_in_viewport()
         page.get_by_role("link", name="Tools", exact=True).click()
