@@ -8,7 +8,7 @@ for usage.
 from typing import Any
 
 from pais_lite.api.progress import progress_object
-from pais_lite.api.usage import usage_object
+from pais_lite.api.usage import failure_with_usage, usage_object
 from pais_lite.encoding import dump_json
 from pais_lite.events import (
     Failed,
@@ -22,7 +22,7 @@ from pais_lite.events import (
     ToolCallStarted,
     Usage,
 )
-from pais_lite.http import Response, error_body, error_response
+from pais_lite.http import Response, error_body
 from pais_lite.http.sse import DONE, data_event
 from pais_lite.runs import RunRecord
 
@@ -61,8 +61,7 @@ def completion_object(finished: Finished, record: RunRecord, *, model: str) -> d
 
 def failure_response(failed: Failed) -> Response:
     """Return the answer of a run that failed before anything was told; what it used is beside the error."""
-    fields = {} if failed.usage == Usage() else {"usage": usage_object(failed.usage, _tokens_object)}
-    return error_response(failed.error, run_begun=True, **fields)
+    return failure_with_usage(failed.error, failed.usage, _tokens_object)
 
 
 class ChunkWriter:

@@ -8,10 +8,10 @@ from collections.abc import Mapping, Sequence
 from copy import copy
 from typing import Any
 
-from pais_lite.api.usage import usage_object
+from pais_lite.api.usage import failure_with_usage, usage_object
 from pais_lite.errors import InvalidRequest, PaisError
-from pais_lite.events import Failed, Finished, Tokens, Usage
-from pais_lite.http import Response, error_body, error_response
+from pais_lite.events import Failed, Finished, Tokens
+from pais_lite.http import Response, error_body
 from pais_lite.runs import RunRecord, RunStatus
 
 __all__ = ["details_of", "failure_response", "is_background", "item_id", "item_page", "response_object"]
@@ -83,8 +83,7 @@ def response_object(
 
 def failure_response(failed: Failed) -> Response:
     """Return the answer of a run that failed before anything was told; what it used is beside the error."""
-    fields = {} if failed.usage == Usage() else {"usage": usage_object(failed.usage, _tokens_object)}
-    return error_response(_renamed(failed.error), run_begun=True, **fields)
+    return failure_with_usage(_renamed(failed.error), failed.usage, _tokens_object)
 
 
 def item_page(record: RunRecord, *, limit: int, descending: bool, after: str | None) -> dict[str, Any]:
