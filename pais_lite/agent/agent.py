@@ -36,8 +36,8 @@ _log = logging.getLogger("pais_lite.agent")
 
 # How long a card waits for a list of tools that nobody has seen yet.
 _CARD_PATIENCE = 1.0
-# Until a run has asked its model it works for some milliseconds, over so many turns that what one start costs is known only
-# when a hundred others have begun.
+# Until a run has asked its model it works for some milliseconds, over so many turns that what one start costs is known
+# only when a hundred others have begun.
 _STARTS_PER_TURN = 1
 
 

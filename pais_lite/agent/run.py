@@ -28,8 +28,8 @@ class Run:
     """One run of an agent, started. What it says is in `log`, of which the last event is a `Finished` or a `Failed`.
 
     It is cancelled when its session is not free within `timeout` seconds, and `timeout` seconds after it has begun its
-    turn; the first moment that `deadline` names, by the clock of the event loop, ends it at any rate. Runs that are cancelled
-    together share their `cancels`.
+    turn; the first moment that `deadline` names, by the clock of the event loop, ends it at any rate. Runs that may be
+    cancelled together share their `cancels`.
     """
 
     def __init__(
@@ -38,7 +38,7 @@ class Run:
         *,
         timeout: float,
         deadline: float | None = None,
-        cancels: Spread | None = None,
+        cancels: Spread,
     ) -> None:
         self.log = EventLog()
         self.cancel_reason: PaisError | None = None
@@ -48,7 +48,7 @@ class Run:
         self._latest = deadline
         self._ending: Finished | Failed | None = None
         self._ended = asyncio.Event()
-        self._cancels = cancels or Spread()
+        self._cancels = cancels
         self._is_settling = False
         self._is_stopping = False
         self._done_callbacks: list[Callable[[], None]] = []

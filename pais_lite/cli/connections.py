@@ -122,8 +122,8 @@ class _Connection:
             _log.info("a connection broke the protocol and was closed: %r", exc)
         finally:
             self._writer.transport.abort()
-            # They refer to each other, and thousands of connections that were closed together would all stay until garbage
-            # is collected, which takes long then.
+            # They refer to each other, and thousands of connections that were closed together would all stay until
+            # garbage is collected, which takes long then.
             vars(self._server).clear()
             self._reader.at_end = None
 

@@ -86,7 +86,7 @@ async def test_a_run_that_is_out_of_time_says_whose_time_it_was(
         raise AssertionError("nothing ends the wait but a cancel")
 
     deadline = None if seconds is None else asyncio.get_running_loop().time() + seconds
-    run = Run(work, timeout=0.01, deadline=deadline)
+    run = Run(work, timeout=0.01, deadline=deadline, cancels=Spread())
     with anyio.fail_after(10):
         ending = await run.ending()
     assert isinstance(ending, Failed)
