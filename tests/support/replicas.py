@@ -13,7 +13,7 @@ from pydantic_ai.messages import ModelMessage, ModelRequest, TextPart, UserPromp
 from pydantic_ai.models.function import AgentInfo, FunctionModel
 
 from pais_lite.agent import RunRequest
-from pais_lite.events import Failed, Finished, RunEvent
+from pais_lite.events import Failed, Finished, RunEvent, TextDelta
 from pais_lite.memory import LocalMemory, RedisMemory
 from pais_lite.runs import FollowedRun, NewRun, Once, Runs
 from pais_lite.runs.codec import encode_events
@@ -173,3 +173,15 @@ async def told(runs: Runs, run_id: str, owner: str = "user") -> bytes:
         return encode_events(await read(run))
     finally:
         run.leave()
+
+
+async def under_way(pair: Replicas) -> tuple[FollowedRun, FollowedRun, FollowedRun]:
+    """Return a run that waits for its gate, one that waits for its session, and the first as the other replica sees it."""
+    run = await start(pair.one, new_run("wait gate"))
+    await pair.one.registered(run.record.run_id, "user")
+    later = await start(pair.two, new_run("say later"))
+    await pair.two.registered(later.record.run_id, "user")
+    follower = await pair.two.follow(run.record.run_id, "user")
+    with anyio.fail_after(TIMEOUT):
+        assert await follower.next_events() == [TextDelta("before ")]
+    return run, later, follower

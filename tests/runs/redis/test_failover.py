@@ -15,7 +15,7 @@ from pais_lite.runs import RedisRuns
 from pais_lite.runs.codec import encode_events
 from pais_lite.runs.redis import turn
 from pais_lite.runs.redis.scripts import OPEN, Script
-from tests.support.replicas import TIMEOUT, Replicas, end, new_run, read, replicas, start, told
+from tests.support.replicas import TIMEOUT, Replicas, end, new_run, read, replicas, start, told, under_way
 from tests.support.sockets import until
 from tests.support.topologies import Deployment, cluster, sentinels
 from tests.support.valkey import ValkeyServer
@@ -25,22 +25,17 @@ pytestmark = pytest.mark.anyio
 
 async def outlast(pair: Replicas, fail_over: Callable[[], None]) -> None:
     """Have a run, one that waits for its session and one to be cancelled under way, while the servers change."""
-    new, waiting, doomed = new_run("wait gate"), new_run("say later"), new_run("wait for", session="other")
-    run = await start(pair.one, new)
-    await pair.one.registered(new.run_id, "user")
-    later = await start(pair.two, waiting)
-    await pair.two.registered(waiting.run_id, "user")
+    run, later, follower = await under_way(pair)
+    doomed = new_run("wait for", session="other")
     cancelled = await start(pair.one, doomed)
     await pair.one.registered(doomed.run_id, "user")
-    follower = await pair.two.follow(new.run_id, "user")
-    with anyio.fail_after(TIMEOUT):
-        assert await follower.next_events() == [TextDelta("before ")]
     await anyio.to_thread.run_sync(fail_over)
     pair.model.gates["gate"].set()
     assert isinstance(await end(run), Finished)
     assert isinstance(await end(later), Finished)
     said = encode_events([TextDelta("before "), *await read(follower)])
-    assert said == await told(pair.one, new.run_id) == await told(pair.two, new.run_id)
+    run_id = run.record.run_id
+    assert said == await told(pair.one, run_id) == await told(pair.two, run_id)
     with anyio.fail_after(TIMEOUT):
         assert (await pair.two.cancel(doomed.run_id, "user")).status == "cancelled"
     await end(cancelled)

@@ -15,7 +15,18 @@ from pais_lite.runs.codec import encode_events
 from pais_lite.runs.redis import followers, log_writer, replica
 from pais_lite.runs.redis.scripts import APPEND, BEAT, CLAIM, CLOSE, LOG, OPEN
 from tests.support.asgi import ask, chat
-from tests.support.replicas import TIMEOUT, Replicas, end, new_run, nothing, read, replicas, start, told
+from tests.support.replicas import (
+    TIMEOUT,
+    Replicas,
+    end,
+    new_run,
+    nothing,
+    read,
+    replicas,
+    start,
+    told,
+    under_way,
+)
 from tests.support.sockets import until
 from tests.support.valkey import ValkeyServer
 
@@ -289,14 +300,7 @@ async def test_a_claim_whose_holder_died_is_free_again(valkey: ValkeyServer, pai
 
 async def test_followers_and_runs_outlast_a_restart_of_the_server(own_valkey: ValkeyServer) -> None:
     async with replicas(own_valkey) as pair:
-        new, waiting = new_run("wait gate"), new_run("say later")
-        run = await start(pair.one, new)
-        await pair.one.registered(new.run_id, "user")
-        later = await start(pair.two, waiting)
-        await pair.two.registered(waiting.run_id, "user")
-        follower = await pair.two.follow(new.run_id, "user")
-        with anyio.fail_after(TIMEOUT):
-            assert await follower.next_events() == [TextDelta("before ")]
+        run, later, follower = await under_way(pair)
         await anyio.to_thread.run_sync(own_valkey.kill)
         pair.model.gates["gate"].set()
         with anyio.move_on_after(0.5):
@@ -306,7 +310,7 @@ async def test_followers_and_runs_outlast_a_restart_of_the_server(own_valkey: Va
         assert isinstance(await end(run), Finished)
         rest = await read(follower)
         assert rest[0] == TextDelta("after")
-        assert encode_events([TextDelta("before "), *rest]) == await told(pair.one, new.run_id)
+        assert encode_events([TextDelta("before "), *rest]) == await told(pair.one, run.record.run_id)
         assert isinstance(await end(later), Finished)
         events = await pair.served[0].agent.memory.get_events("s")
         assert [event.content for event in events] == ["wait gate", "before after", "say later", "later "]

@@ -10,10 +10,6 @@ from pydantic_ai import Agent
 from pydantic_ai.messages import (
     ModelMessage,
     ModelResponse,
-    PartDeltaEvent,
-    PartStartEvent,
-    TextPart,
-    TextPartDelta,
     ToolCallPart,
 )
 from pydantic_ai.models.openai import OpenAIChatModel
@@ -22,6 +18,7 @@ from pydantic_ai.settings import ModelSettings
 
 from pais_lite.models.local import local_model
 from pais_lite.models.string_mode import StringModeModel
+from tests.models.string_mode.conversations import streamed
 
 pytestmark = [pytest.mark.anyio, pytest.mark.local_model]
 
@@ -98,16 +95,9 @@ async def test_most_requests_end_in_the_right_call_and_most_talk_in_none(agent: 
 
 
 async def test_streamed_call_and_answer_hold_no_json(agent: Agent) -> None:
-    seen = ""
     with anyio.fail_after(60):
-        async with agent.run_stream_events("Set a timer for 12 minutes") as events:
-            async for event in events:
-                if isinstance(event, PartStartEvent) and isinstance(event.part, TextPart):
-                    seen += event.part.content
-                elif isinstance(event, PartDeltaEvent) and isinstance(event.delta, TextPartDelta):
-                    seen += event.delta.content_delta
-                elif event.event_kind == "agent_run_result":
-                    assert calls_in(event.result.all_messages()) == [("set_timer", {"minutes": 12})]
-                    assert event.result.usage.input_tokens > 0
+        seen, result = await streamed(agent, "Set a timer for 12 minutes")
+    assert calls_in(result.all_messages()) == [("set_timer", {"minutes": 12})]
+    assert result.usage.input_tokens > 0
     assert seen
     assert "{" not in seen
